@@ -1,0 +1,35 @@
+//! The packet classifier of Sphere, and the layout of everything that the kernel and the daemon share.
+//!
+//! One body of code decides every packet. `sphere-ebpf` runs it over packet pointers and BPF maps, the daemon's
+//! tests and `sphere replay` run it over slices and ordinary collections. It is split as a packet travels:
+//!
+//! - [`packet`]: bounded reads, one file per protocol header; no policy.
+//! - [`classify`]: a frame becomes a [`classify::Frame`] (who talks to whom, over what) or a reason why it cannot.
+//! - [`decide`]: a frame, the configuration and the [`tables::Tables`] become a [`verdict::Decision`].
+//! - [`verdict`]: the vocabulary of outcomes: every exit of the programs has a [`verdict::Reason`].
+//! - [`abi`]: keys and values of the kernel tables, byte for byte.
+//!
+//! # Invariants
+//!
+//! This crate never reads a clock, never allocates (outside the `std` feature) and never does input or output.
+//! Time is an argument. Nothing in it can panic: reads are bounded and return [`Option`].
+#![cfg_attr(not(any(test, feature = "std")), no_std)]
+#![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a test that panics has failed, which is what it is for"
+    )
+)]
+
+pub mod abi;
+pub mod classify;
+pub mod decide;
+#[cfg(any(test, feature = "std"))]
+pub mod host;
+pub mod packet;
+pub mod tables;
+pub mod verdict;
