@@ -1,0 +1,1 @@
+//! Networks of namespaces with real servers, clients and hostile devices.

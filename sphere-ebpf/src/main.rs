@@ -1,0 +1,3 @@
+//! The XDP and tc programs of Sphere.
+#![no_std]
+#![no_main]

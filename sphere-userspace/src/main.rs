@@ -1,0 +1,2 @@
+//! The binary `sphere`.
+fn main() {}
