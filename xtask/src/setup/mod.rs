@@ -1,0 +1,58 @@
+//! `cargo xtask setup`: what the build and the lab need from the machine.
+//!
+//! Finds before it installs, says which it did, and looks at the real thing each time (the compiler, its sources, the
+//! linker, the package database): no stamp can go stale. A run that finds everything takes a fraction of a second.
+
+mod apt;
+mod linker;
+mod toolchain;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::console;
+use toolchain::Toolchain;
+
+/// The lab's packages: one list, shared with the lab.
+const LAB_PACKAGES: &str = include_str!("../../../lab/packages.txt");
+
+/// What builds the data plane.
+pub(crate) struct BpfTools {
+    /// The compiler with the sources of core.
+    pub(crate) toolchain: Toolchain,
+    /// The linker, whose LLVM reads what that compiler writes.
+    pub(crate) linker: PathBuf,
+}
+
+/// Everything: the toolchain and the packages of the lab.
+pub(crate) fn everything() -> Result<BpfTools> {
+    let tools = bpf_tools()?;
+    lab_packages()?;
+    Ok(tools)
+}
+
+/// Finds or installs what builds the data plane.
+pub(crate) fn bpf_tools() -> Result<BpfTools> {
+    let toolchain = toolchain::ensure()?;
+    let linker = linker::ensure(&toolchain)?;
+    console::note(&format!("setup: eBPF compiler {toolchain}, linker {}", linker.display()));
+    Ok(BpfTools { toolchain, linker })
+}
+
+/// Finds or installs the servers, clients and tools of the lab.
+pub(crate) fn lab_packages() -> Result<()> {
+    let packages: Vec<&str> =
+        LAB_PACKAGES.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    if !apt::available() {
+        console::note(&format!(
+            "setup: this is no Debian system: make sure that the commands of these packages are installed: {}",
+            packages.join(" ")
+        ));
+        return Ok(());
+    }
+    let installed = apt::ensure(&packages, "the lab's servers, clients and tools")?;
+    let packages = packages.len();
+    console::note(&format!("setup: lab: {packages} packages present ({installed} installed now)"));
+    Ok(())
+}
