@@ -1,1 +1,188 @@
-//! host
+//! Tables of ordinary collections: for tests, benches and replay.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use crate::abi::{
+    Cidr4Data, Cidr6Data, Config, DeviceKey, DeviceValue, Endpoint4Key, Endpoint6Key, EndpointValue, Flow4Key, Flow6Key,
+    FlowValue, Port, SubnetKey, SubnetValue,
+};
+use crate::family::{Family, V4, V6};
+use crate::tables::{FamilyTables, Tables};
+
+/// Longest-prefix match over byte strings, one hash table per prefix length in use.
+#[derive(Clone, Debug, Default)]
+pub struct PrefixTable<V> {
+    /// Prefix lengths in bits, longest first, each with the prefixes of that length.
+    lengths: Vec<(u32, HashMap<Vec<u8>, V>)>,
+}
+
+impl<V: Copy> PrefixTable<V> {
+    /// Adds a prefix of `bits` bits.
+    pub fn insert(&mut self, bits: u32, data: &[u8], value: V) {
+        let prefix = masked(data, bits);
+        match self.lengths.iter_mut().find(|(length, _)| *length == bits) {
+            Some((_, table)) => {
+                table.insert(prefix, value);
+            }
+            None => {
+                self.lengths.push((bits, HashMap::from([(prefix, value)])));
+                self.lengths.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
+            }
+        }
+    }
+
+    /// The value of the longest prefix that covers `data`.
+    #[must_use]
+    pub fn longest(&self, data: &[u8]) -> Option<V> {
+        self.lengths.iter().find_map(|(bits, table)| table.get(&masked(data, *bits)).copied())
+    }
+}
+
+/// The first `bits` bits of `data`, the rest zero.
+fn masked(data: &[u8], bits: u32) -> Vec<u8> {
+    let byte = |(index, byte): (usize, &u8)| {
+        let kept = (bits as usize).saturating_sub(index * 8).min(8);
+        byte & u8::try_from(0xff00_u16 >> kept & 0xff).unwrap_or(0)
+    };
+    data.iter().enumerate().map(byte).collect()
+}
+
+/// Flow table with its slots.
+#[derive(Clone, Debug)]
+pub struct FlowTable<K> {
+    /// The flows.
+    pub flows: HashMap<K, FlowValue>,
+    /// Slots of all devices.
+    pub slots: Vec<K>,
+}
+
+/// All tables of a gateway.
+#[derive(Clone, Debug)]
+pub struct HostTables {
+    /// Exact IPv4 endpoints.
+    pub endpoints4: HashMap<Endpoint4Key, EndpointValue>,
+    /// Exact IPv6 endpoints.
+    pub endpoints6: HashMap<Endpoint6Key, EndpointValue>,
+    /// IPv4 prefix rules.
+    pub cidrs4: PrefixTable<EndpointValue>,
+    /// IPv6 prefix rules.
+    pub cidrs6: PrefixTable<EndpointValue>,
+    /// IPv4 flows.
+    pub flows4: FlowTable<Flow4Key>,
+    /// IPv6 flows.
+    pub flows6: FlowTable<Flow6Key>,
+    /// Device ports by interface index.
+    pub ports: HashMap<u32, Port>,
+    /// Device subnets beyond the inline ones.
+    pub subnets: PrefixTable<SubnetValue>,
+    /// Devices that have opened flows.
+    pub devices: HashMap<DeviceKey, DeviceValue>,
+    /// Indices of devices to come.
+    pub free_devices: Vec<u32>,
+}
+
+impl HostTables {
+    /// Empty tables for this many devices, with the slots that `config` gives each.
+    #[must_use]
+    pub fn new(config: &Config, devices: u32) -> Self {
+        let slots = (devices * config.flows_per_device) as usize;
+        Self {
+            endpoints4: HashMap::new(),
+            endpoints6: HashMap::new(),
+            cidrs4: PrefixTable::default(),
+            cidrs6: PrefixTable::default(),
+            flows4: FlowTable { flows: HashMap::new(), slots: vec![Flow4Key::default(); slots] },
+            flows6: FlowTable { flows: HashMap::new(), slots: vec![Flow6Key::default(); slots] },
+            ports: HashMap::new(),
+            subnets: PrefixTable::default(),
+            devices: HashMap::new(),
+            free_devices: (0..devices).rev().collect(),
+        }
+    }
+}
+
+impl<K: Copy + Eq + Hash> FlowTable<K> {
+    fn update(&mut self, key: &K, value: &FlowValue) {
+        if let Some(known) = self.flows.get_mut(key) {
+            *known = *value;
+        }
+    }
+
+    fn insert(&mut self, key: &K, value: &FlowValue) -> bool {
+        // As a kernel hash table: full is full, but what is there can be overwritten.
+        if self.flows.len() >= self.slots.len() && !self.flows.contains_key(key) {
+            return false;
+        }
+        self.flows.insert(*key, *value);
+        true
+    }
+}
+
+macro_rules! family_tables {
+    ($family:ty, $endpoints:ident, $cidrs:ident, $flows:ident) => {
+        impl FamilyTables<$family> for HostTables {
+            fn endpoint(&self, key: &<$family as Family>::EndpointKey) -> Option<EndpointValue> {
+                self.$endpoints.get(key).copied()
+            }
+            fn cidr(&self, data: <$family as Family>::CidrData) -> Option<EndpointValue> {
+                self.$cidrs.longest(zerocopy::IntoBytes::as_bytes(&data))
+            }
+            fn flow(&self, key: &<$family as Family>::FlowKey) -> Option<FlowValue> {
+                self.$flows.flows.get(key).copied()
+            }
+            fn update_flow(&mut self, key: &<$family as Family>::FlowKey, value: &FlowValue) {
+                self.$flows.update(key, value);
+            }
+            fn insert_flow(&mut self, key: &<$family as Family>::FlowKey, value: &FlowValue) -> bool {
+                self.$flows.insert(key, value)
+            }
+            fn remove_flow(&mut self, key: &<$family as Family>::FlowKey) {
+                self.$flows.flows.remove(key);
+            }
+            fn slot(&self, index: u32) -> Option<<$family as Family>::FlowKey> {
+                self.$flows.slots.get(index as usize).copied()
+            }
+            fn set_slot(&mut self, index: u32, key: &<$family as Family>::FlowKey) {
+                if let Some(slot) = self.$flows.slots.get_mut(index as usize) {
+                    *slot = *key;
+                }
+            }
+        }
+    };
+}
+
+family_tables!(V4, endpoints4, cidrs4, flows4);
+family_tables!(V6, endpoints6, cidrs6, flows6);
+
+impl Tables for HostTables {
+    fn port(&self, ifindex: u32) -> Option<Port> {
+        self.ports.get(&ifindex).copied()
+    }
+
+    fn subnet(&self, key: &SubnetKey) -> Option<SubnetValue> {
+        self.subnets.longest(zerocopy::IntoBytes::as_bytes(key))
+    }
+
+    fn claim_slots(&mut self, device: &DeviceKey, newcomer: &DeviceValue, slots: u32) -> Option<(u32, u32)> {
+        if let Some(known) = self.devices.get_mut(device) {
+            let cursor = known.cursor;
+            known.cursor = cursor.wrapping_add(slots);
+            known.last_seen = newcomer.last_seen;
+            return Some((known.index, cursor));
+        }
+        let index = self.free_devices.pop()?;
+        self.devices.insert(*device, DeviceValue { index, cursor: slots, ..*newcomer });
+        Some((index, 0))
+    }
+}
+
+/// Keys of prefix rules as bytes, for [`PrefixTable::insert`].
+pub fn cidr_bits4(prefix: u32) -> u32 {
+    Cidr4Data::FIXED_BITS + prefix
+}
+
+/// As [`cidr_bits4`].
+pub fn cidr_bits6(prefix: u32) -> u32 {
+    Cidr6Data::FIXED_BITS + prefix
+}

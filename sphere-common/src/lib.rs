@@ -4,8 +4,9 @@
 //! tests and `sphere replay` run it over slices and ordinary collections. It is split as a packet travels:
 //!
 //! - [`packet`]: bounded reads, one file per protocol header; no policy.
-//! - [`classify`]: a frame becomes a [`classify::Frame`] (who talks to whom, over what) or a reason why it cannot.
-//! - [`decide`]: a frame, the configuration and the [`tables::Tables`] become a [`verdict::Decision`].
+//! - [`family`]: IPv4 and IPv6 as one pattern.
+//! - [`classify`]: what a packet is once its network header is read.
+//! - [`decide`]: a frame, the configuration and the [`tables::Tables`] become a [`decide::Decision`].
 //! - [`verdict`]: the vocabulary of outcomes: every exit of the programs has a [`verdict::Reason`].
 //! - [`abi`]: keys and values of the kernel tables, byte for byte.
 //!
@@ -28,6 +29,7 @@
 pub mod abi;
 pub mod classify;
 pub mod decide;
+pub mod family;
 #[cfg(any(test, feature = "std"))]
 pub mod host;
 pub mod packet;

@@ -7,6 +7,23 @@ use super::assert_size;
 /// Bytes of the frame that a sample carries.
 pub const EVENT_HEAD_BYTES: usize = 96;
 
+/// The token bucket of the samples of one CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct EventBudget {
+    /// Second (in whole seconds of ticks) that `used` belongs to.
+    pub second: u64,
+    /// Samples sent in that second.
+    pub used: u64,
+    /// Samples sent, ever.
+    pub sent: u64,
+    /// Samples not sent because the budget was used up, ever.
+    pub refused: u64,
+    /// Samples not sent because the ring was full, ever.
+    pub lost: u64,
+}
+assert_size!(EventBudget, 40);
+
 /// One sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -41,6 +58,8 @@ pub struct Event {
     pub verdict: u8,
     /// [`crate::verdict::Direction`] as a byte.
     pub direction: u8,
+    /// Zero.
+    pub pad: [u8; 4],
     /// First bytes of the frame.
     pub head: [u8; EVENT_HEAD_BYTES],
 }

@@ -14,6 +14,15 @@ pub mod flow_kind {
     pub const FRAGMENT_IN: u8 = 2;
 }
 
+/// Bits of [`FlowValue::flags`].
+pub mod flow_flags {
+    /// The peer opened it.
+    pub const INBOUND: u8 = 1 << 0;
+    /// It passed only because its group is in audit mode: its replies are no denial of their own, and it counts for
+    /// nothing once the group enforces.
+    pub const AUDITED: u8 = 1 << 1;
+}
+
 /// Key of an IPv4 flow, the same for both directions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -95,8 +104,8 @@ pub struct FlowValue {
     pub group: u32,
     /// [`FlowState`] as a byte.
     pub state: u8,
-    /// 1 when the peer opened it.
-    pub inbound: u8,
+    /// [`flow_flags`].
+    pub flags: u8,
     /// Zero.
     pub pad: [u8; 6],
 }

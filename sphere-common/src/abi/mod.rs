@@ -5,6 +5,7 @@
 //! key or to the meaning of a field raises [`VERSION`], which is part of the pin path.
 
 mod config;
+mod clock;
 mod counters;
 mod device;
 mod endpoint;
@@ -12,6 +13,7 @@ mod event;
 mod flow;
 mod label;
 
+pub use clock::Clock;
 pub use config::{
     Config, MAX_INLINE_SUBNETS, MAX_RESERVED, Port, Reserved4, Subnet4, Subnet6, SubnetKey, SubnetValue,
     Timeouts, config_flags, port_flags,
@@ -21,8 +23,8 @@ pub use device::{DeviceKey, DeviceValue};
 pub use endpoint::{
     Cidr4Data, Cidr6Data, Endpoint4Key, Endpoint6Key, EndpointValue, INBOUND, NEVER, endpoint_flags,
 };
-pub use event::{EVENT_HEAD_BYTES, Event};
-pub use flow::{Flow4Key, Flow6Key, FlowState, FlowValue, flow_kind};
+pub use event::{EVENT_HEAD_BYTES, Event, EventBudget};
+pub use flow::{Flow4Key, Flow6Key, FlowState, FlowValue, flow_flags, flow_kind};
 pub use label::{GroupLabel, RuleLabel};
 
 /// Version of the layout: part of the pin path, raised by any change to this module.
@@ -71,8 +73,10 @@ pub mod map {
     pub const RULE_COUNTERS: &str = "RULE_COUNTERS";
     /// Ring buffer of [`super::Event`].
     pub const EVENTS: &str = "EVENTS";
-    /// Per-CPU array of one: the token bucket of the events, and what it refused.
+    /// Per-CPU array of one [`super::EventBudget`].
     pub const EVENT_BUDGET: &str = "EVENT_BUDGET";
+    /// Array of one [`super::Clock`], written by [`super::program::CLOCK`].
+    pub const CLOCK: &str = "CLOCK";
     /// Array of [`super::RuleLabel`] by rule number: what a person calls the rule.
     pub const RULE_LABELS: &str = "RULE_LABELS";
     /// Array of [`super::GroupLabel`] by group number.

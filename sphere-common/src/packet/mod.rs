@@ -1,0 +1,78 @@
+//! Bounded reads of a frame, and one file per protocol header. No policy.
+//!
+//! Multi-byte reads return the bytes as they lie in memory (a `u16` read is in network order): addresses and ports
+//! are only compared and copied, so they are never swapped. Names of such values end in `_be`.
+
+pub mod ethernet;
+pub mod icmp;
+pub mod ipv4;
+pub mod ipv6;
+pub mod transport;
+
+/// A frame that can be read within its bounds.
+pub trait Packet {
+    /// The byte at `offset`, or `None` beyond what can be read.
+    fn u8(&self, offset: usize) -> Option<u8>;
+    /// Two bytes at `offset` in memory order, or `None` beyond what can be read.
+    fn u16_be(&self, offset: usize) -> Option<u16>;
+    /// Four bytes at `offset` in memory order, or `None` beyond what can be read.
+    fn u32_be(&self, offset: usize) -> Option<u32>;
+    /// Eight bytes at `offset` in memory order, or `None` beyond what can be read.
+    fn u64_be(&self, offset: usize) -> Option<u64>;
+    /// Length of the whole frame in bytes, also where not all of it can be read.
+    fn frame_bytes(&self) -> u32;
+}
+
+/// A frame in a slice.
+impl Packet for [u8] {
+    fn u8(&self, offset: usize) -> Option<u8> {
+        self.get(offset).copied()
+    }
+    fn u16_be(&self, offset: usize) -> Option<u16> {
+        array(self, offset).map(u16::from_ne_bytes)
+    }
+    fn u32_be(&self, offset: usize) -> Option<u32> {
+        array(self, offset).map(u32::from_ne_bytes)
+    }
+    fn u64_be(&self, offset: usize) -> Option<u64> {
+        array(self, offset).map(u64::from_ne_bytes)
+    }
+    fn frame_bytes(&self) -> u32 {
+        u32::try_from(self.len()).unwrap_or(u32::MAX)
+    }
+}
+
+fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
+    bytes.get(offset..offset.checked_add(N)?)?.try_into().ok()
+}
+
+/// What a fragment is within its datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fragment {
+    /// Not a fragment.
+    Whole,
+    /// The first of several: it holds the transport header.
+    First,
+    /// A later one, `offset` bytes into the datagram (at least 8): it holds no transport header.
+    Later {
+        /// Bytes of the datagram before it.
+        offset: u16,
+    },
+}
+
+/// What the network header says beyond the addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Number of the protocol behind it.
+    pub protocol: u8,
+    /// Hop limit or time to live.
+    pub hop_limit: u8,
+    /// Whether the packet is a fragment.
+    pub fragment: Fragment,
+    /// Identification of the datagram that a fragment belongs to (IPv4: 16 bits).
+    pub identification_be: u32,
+    /// Offset in the frame of what follows.
+    pub payload: usize,
+    /// Bytes that follow, as the header says.
+    pub payload_bytes: u32,
+}
