@@ -1,0 +1,133 @@
+//! Changesets into the kernel tables, in their order; what follows each other in one table goes in one batch.
+
+use std::collections::BTreeSet;
+
+use sphere_common::abi::{Config, GroupLabel, RuleLabel};
+use zerocopy::FromZeros;
+
+use super::error::DatapathError;
+use super::keys::{Cidr4Key, Cidr6Key, SubnetTrieKey};
+use super::maps::Maps;
+use super::table::{Plain, Table};
+use crate::reconcile::{Installed, Step, Tables};
+
+/// Writes the configuration into the slot that is not in force, and switches.
+pub(super) type ConfigWriter<'a> = &'a mut dyn FnMut(&Config) -> Result<(), DatapathError>;
+
+/// Takes the steps, in order.
+pub(super) fn apply(maps: &Maps, steps: &[Step], config: ConfigWriter<'_>) -> Result<(), DatapathError> {
+    let mut rest = steps;
+    while let Some(first) = rest.first() {
+        let kind = std::mem::discriminant(first);
+        let run = rest.iter().take_while(|step| std::mem::discriminant(*step) == kind).count();
+        let (now, later) = rest.split_at(run);
+        apply_run(maps, now, config)?;
+        rest = later;
+    }
+    Ok(())
+}
+
+/// Steps of one kind.
+fn apply_run(maps: &Maps, run: &[Step], config: ConfigWriter<'_>) -> Result<(), DatapathError> {
+    /// Hands the keys and values of one kind of step to a table.
+    macro_rules! put {
+        ($table:ident, $kind:ident, $key:expr, $value:expr) => {{
+            let entry = |step: &Step| if let Step::$kind(k, v) = step { Some(($key(k), $value(v))) } else { None };
+            put(&maps.$table, run.iter().filter_map(entry))
+        }};
+    }
+    macro_rules! remove {
+        ($table:ident, $kind:ident, $key:expr) => {{
+            let key = |step: &Step| if let Step::$kind(k) = step { Some($key(k)) } else { None };
+            remove(&maps.$table, run.iter().filter_map(key))
+        }};
+    }
+    let Some(first) = run.first() else { return Ok(()) };
+    match first {
+        Step::PutEndpoint4(..) => put!(endpoints4, PutEndpoint4, same, same),
+        Step::PutEndpoint6(..) => put!(endpoints6, PutEndpoint6, same, same),
+        Step::PutCidr4(..) => put!(cidrs4, PutCidr4, Cidr4Key::from, same),
+        Step::PutCidr6(..) => put!(cidrs6, PutCidr6, Cidr6Key::from, same),
+        Step::PutSubnet(..) => put!(subnets, PutSubnet, SubnetTrieKey::from, same),
+        Step::PutRuleLabel(..) => put!(rule_labels, PutRuleLabel, same, |label: &RuleLabel| *label),
+        Step::RemoveEndpoint4(..) => remove!(endpoints4, RemoveEndpoint4, same),
+        Step::RemoveEndpoint6(..) => remove!(endpoints6, RemoveEndpoint6, same),
+        Step::RemoveCidr4(..) => remove!(cidrs4, RemoveCidr4, Cidr4Key::from),
+        Step::RemoveCidr6(..) => remove!(cidrs6, RemoveCidr6, Cidr6Key::from),
+        Step::RemoveSubnet(..) => remove!(subnets, RemoveSubnet, SubnetTrieKey::from),
+        _ => run.iter().try_for_each(|step| apply_one(maps, step, config)),
+    }
+}
+
+/// Steps that come one at a time.
+fn apply_one(maps: &Maps, step: &Step, write: ConfigWriter<'_>) -> Result<(), DatapathError> {
+    match step {
+        Step::ClearRuleCounter(rule) => maps.rule_counters.clear(*rule),
+        Step::PutGroupLabel(group, label) => maps.group_labels.insert(group, label),
+        Step::RemoveGroupLabel(group) => maps.group_labels.insert(group, &GroupLabel::new_zeroed()),
+        Step::RemoveRuleLabel(rule) => maps.rule_labels.insert(rule, &RuleLabel::new_zeroed()),
+        Step::PutConfig(config) => write(config),
+        Step::PutPort(ifindex, port) => maps.ports.insert(ifindex, port),
+        Step::RemovePort(ifindex) => maps.ports.remove(ifindex).map(drop),
+        Step::CutFlows(rules) => cut_flows(maps, rules),
+        Step::PutEndpoint4(..)
+        | Step::PutEndpoint6(..)
+        | Step::PutCidr4(..)
+        | Step::PutCidr6(..)
+        | Step::PutSubnet(..)
+        | Step::RemoveEndpoint4(..)
+        | Step::RemoveEndpoint6(..)
+        | Step::RemoveCidr4(..)
+        | Step::RemoveCidr6(..)
+        | Step::RemoveSubnet(..)
+        | Step::PutRuleLabel(..) => apply_run(maps, std::slice::from_ref(step), write),
+    }
+}
+
+/// Ends every flow that one of these rules allowed.
+fn cut_flows(maps: &Maps, rules: &BTreeSet<u32>) -> Result<(), DatapathError> {
+    if rules.is_empty() {
+        return Ok(());
+    }
+    let (mut flows4, mut flows6) = (Vec::new(), Vec::new());
+    maps.flows4.visit(|key, flow| flows4.extend(rules.contains(&flow.rule).then_some(*key)))?;
+    maps.flows6.visit(|key, flow| flows6.extend(rules.contains(&flow.rule).then_some(*key)))?;
+    maps.flows4.remove_all(&flows4)?;
+    maps.flows6.remove_all(&flows6)
+}
+
+/// What the tables hold.
+pub(super) fn installed(maps: &Maps) -> Result<Installed, DatapathError> {
+    let active = maps.active.lookup(&0)?.unwrap_or_default();
+    let mut tables = Tables { config: maps.config.lookup(&active)?.unwrap_or_default(), ..Tables::default() };
+    tables.endpoints4 = maps.endpoints4.entries()?.into_iter().collect();
+    tables.endpoints6 = maps.endpoints6.entries()?.into_iter().collect();
+    tables.cidrs4 = maps.cidrs4.entries()?.into_iter().map(|(key, value)| (key.into(), value)).collect();
+    tables.cidrs6 = maps.cidrs6.entries()?.into_iter().map(|(key, value)| (key.into(), value)).collect();
+    tables.subnets = maps.subnets.entries()?.into_iter().map(|(key, value)| (key.into(), value)).collect();
+    tables.ports = maps.ports.entries()?.into_iter().collect();
+    maps.rule_labels.visit(|rule, label| {
+        if label.used != 0 {
+            tables.rule_labels.insert(*rule, *label);
+        }
+    })?;
+    maps.group_labels.visit(|group, label| {
+        if label.used != 0 {
+            tables.group_labels.insert(*group, *label);
+        }
+    })?;
+    Ok(tables)
+}
+
+fn put<K: Plain, V: Plain>(table: &Table<K, V>, entries: impl Iterator<Item = (K, V)>) -> Result<(), DatapathError> {
+    let (keys, values): (Vec<K>, Vec<V>) = entries.unzip();
+    table.insert_all(&keys, &values)
+}
+
+fn remove<K: Plain, V: Plain>(table: &Table<K, V>, keys: impl Iterator<Item = K>) -> Result<(), DatapathError> {
+    table.remove_all(&keys.collect::<Vec<K>>())
+}
+
+fn same<T: Copy>(value: &T) -> T {
+    *value
+}

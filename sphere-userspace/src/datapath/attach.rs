@@ -1,0 +1,276 @@
+//! Puts the programs on the device ports, and keeps them there.
+//!
+//! Ingress: native XDP; where the driver refuses, the same classifier at tc; generic XDP only when the policy asks.
+//! Egress: tc. A link that is there is given another program in one step; nothing is ever detached in order to be
+//! attached again, and nothing that Sphere did not attach is touched.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use sphere_common::abi::program;
+
+use super::error::DatapathError;
+use super::netlink::{Link, XdpMode};
+use super::object::Programs;
+use super::pins::{Part, Pins, Side, pin, remove_file};
+use super::port::{Attachment, attachment, link_info};
+use super::sys::{self, AttachPoint};
+use super::tc::{self, Place, TcHook};
+use crate::policy::AttachMode;
+
+/// A port that is to be guarded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortSpec {
+    /// Name of the interface.
+    pub interface: String,
+    /// How the programs are to be attached.
+    pub mode: AttachMode,
+}
+
+/// One thing done that can be undone.
+#[derive(Debug)]
+enum Undo {
+    /// A link made: its pin goes.
+    Unpin(PathBuf),
+    /// A link updated: the program that it had.
+    Restore { link: OwnedFd, program: OwnedFd },
+    /// A filter made.
+    Filter { interface: String, ifindex: u32, side: Side, mark: PathBuf },
+}
+
+/// Attaches, and remembers what it did until [`Attacher::keep`].
+#[derive(Debug)]
+pub(super) struct Attacher<'a> {
+    pins: &'a Pins,
+    programs: &'a Programs,
+    /// Directory in which `programs` are pinned.
+    pinned: PathBuf,
+    /// How to attach to tc; `None`: as the kernel can.
+    hook: Option<TcHook>,
+    undo: Vec<Undo>,
+}
+
+impl<'a> Attacher<'a> {
+    /// Attaches these programs, which are pinned in `part` or in its successor.
+    #[must_use]
+    pub(super) fn new(pins: &'a Pins, programs: &'a Programs) -> Self {
+        let next = pins.next(Part::Programs);
+        let pinned = if next.is_dir() { next } else { pins.part(Part::Programs) };
+        Self { pins, programs, pinned, hook: None, undo: Vec::new() }
+    }
+
+    /// Attaches to tc in this way only.
+    #[must_use]
+    pub(super) fn with_hook(mut self, hook: Option<TcHook>) -> Self {
+        self.hook = hook;
+        self
+    }
+
+    /// What was done stays.
+    pub(super) fn keep(mut self) {
+        self.undo.clear();
+    }
+
+    /// Guards both sides of a port.
+    ///
+    /// # Errors
+    ///
+    /// When the interface is missing, carries somebody else's program, or the kernel refuses.
+    pub(super) fn port(&mut self, spec: &PortSpec, links: &[Link]) -> Result<(), DatapathError> {
+        let link = links
+            .iter()
+            .find(|link| link.name == spec.interface)
+            .ok_or_else(|| DatapathError::NoInterface { interface: spec.interface.clone() })?;
+        self.ingress(spec, link)?;
+        self.tc_side(link, Side::Egress)
+    }
+
+    fn ingress(&mut self, spec: &PortSpec, link: &Link) -> Result<(), DatapathError> {
+        let current = attachment(self.pins, link, Side::Ingress)?;
+        let suits = match (&current, spec.mode) {
+            (Some(Attachment::Xdp(XdpMode::Native)), AttachMode::Auto | AttachMode::Xdp)
+            | (Some(Attachment::Xdp(XdpMode::Generic)), AttachMode::Generic) => true,
+            (Some(Attachment::Tc(_)), AttachMode::Auto | AttachMode::Tc) => return self.tc_side(link, Side::Ingress),
+            _ => false,
+        };
+        let pin = self.pins.link(&link.name, Side::Ingress);
+        if suits {
+            return self.update(&link.name, &pin, &self.programs.ingress, program::INGRESS);
+        }
+        let done = self.undo.len();
+        match spec.mode {
+            AttachMode::Tc => self.to_tc(link, current)?,
+            AttachMode::Auto | AttachMode::Xdp | AttachMode::Generic => self.to_xdp(spec, link, current)?,
+        }
+        if current.is_some() {
+            // Undoing a change of mode would leave the port without a guard.
+            self.undo.truncate(done);
+        }
+        Ok(())
+    }
+
+    /// From nothing or XDP to tc.
+    fn to_tc(&mut self, link: &Link, current: Option<Attachment>) -> Result<(), DatapathError> {
+        // The old link is held until the new one works.
+        let old = current.map(|_| self.hold(&link.name)).transpose()?;
+        if old.is_some() {
+            remove_file(&self.pins.link(&link.name, Side::Ingress))?;
+        }
+        let made = self.tc_side(link, Side::Ingress);
+        if let (Err(_), Some(old)) = (&made, &old) {
+            pin(old.as_fd(), &self.pins.link(&link.name, Side::Ingress))?;
+        }
+        made
+    }
+
+    /// From nothing, tc or another mode of XDP to XDP; a driver's refusal leads to tc in `auto` mode.
+    fn to_xdp(&mut self, spec: &PortSpec, link: &Link, current: Option<Attachment>) -> Result<(), DatapathError> {
+        let pinned = self.pins.link(&link.name, Side::Ingress);
+        if matches!(current, Some(Attachment::Xdp(_))) {
+            // Two modes of XDP exclude each other: tc guards the port while one takes the place of the other.
+            self.to_tc(link, current)?;
+        } else {
+            self.refuse_foreign(link)?;
+        }
+        let flags = if spec.mode == AttachMode::Generic { sys::XDP_GENERIC } else { sys::XDP_NATIVE };
+        match sys::link_create(self.programs.ingress.as_fd(), link.ifindex, AttachPoint::Xdp, flags) {
+            Ok(made) => {
+                // The pin of a tc link goes only now that XDP guards the port.
+                self.remove_tc(link, Side::Ingress)?;
+                pin(made.as_fd(), &pinned)?;
+                self.undo.push(Undo::Unpin(pinned));
+                Ok(())
+            }
+            Err(error) if spec.mode == AttachMode::Auto && refused_by_driver(&error) => {
+                tracing::info!(interface = %link.name, %error, "no native XDP, attaching to tc");
+                self.tc_side(link, Side::Ingress)
+            }
+            Err(source) if refused_by_driver(&source) => {
+                Err(DatapathError::NativeXdp { interface: link.name.clone(), source })
+            }
+            Err(source) => Err(attach_error(program::INGRESS, &link.name, source)),
+        }
+    }
+
+    fn refuse_foreign(&self, link: &Link) -> Result<(), DatapathError> {
+        match link.xdp.first() {
+            Some(xdp) => Err(DatapathError::ForeignXdp {
+                interface: link.name.clone(),
+                id: xdp.program,
+                program: program_name(xdp.program),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Guards one side at tc.
+    fn tc_side(&mut self, link: &Link, side: Side) -> Result<(), DatapathError> {
+        let (fd, name) = match side {
+            Side::Ingress => (&self.programs.ingress_tc, program::INGRESS_TC),
+            Side::Egress => (&self.programs.egress, program::EGRESS),
+        };
+        let place = Place { interface: &link.name, ifindex: link.ifindex, side };
+        let pinned = self.pins.link(&link.name, side);
+        match attachment(self.pins, link, side)? {
+            Some(Attachment::Tc(TcHook::Tcx)) => return self.update(&link.name, &pinned, fd, name),
+            Some(Attachment::Tc(TcHook::Clsact)) => return tc::attach_clsact(place, name, &self.pinned.join(name)),
+            // A link that died with its interface, or one to an interface that has another name now.
+            Some(Attachment::Xdp(_)) | None => remove_file(&pinned)?,
+        }
+        if self.hook != Some(TcHook::Clsact) {
+            let made = tc::attach_tcx(place, fd.as_fd()).map_err(|e| attach_error(name, &link.name, e))?;
+            if let Some(made) = made {
+                pin(made.as_fd(), &pinned)?;
+                self.undo.push(Undo::Unpin(pinned));
+                return Ok(());
+            }
+        }
+        tc::attach_clsact(place, name, &self.pinned.join(name))?;
+        self.undo.push(Undo::Filter {
+            interface: link.name.clone(),
+            ifindex: link.ifindex,
+            side,
+            mark: pinned.clone(),
+        });
+        self.pins.mark(&pinned, &format!("clsact:{}", link.ifindex))
+    }
+
+    /// Removes what guards one side at tc.
+    fn remove_tc(&self, link: &Link, side: Side) -> Result<(), DatapathError> {
+        let pinned = self.pins.link(&link.name, side);
+        if pinned.is_symlink() {
+            tc::detach_clsact(Place { interface: &link.name, ifindex: link.ifindex, side }, name_at_tc(side))?;
+        }
+        remove_file(&pinned)
+    }
+
+    /// Puts the program behind a pinned link, unless it is there already.
+    fn update(
+        &mut self,
+        interface: &str,
+        pinned: &Path,
+        program: &OwnedFd,
+        name: &'static str,
+    ) -> Result<(), DatapathError> {
+        let failed = |source| attach_error(name, interface, source);
+        let link = sys::open(pinned).map_err(failed)?;
+        let current = link_info(link.as_fd()).map_err(failed)?.program;
+        if current == sys::program_id(program.as_fd()).map_err(failed)? {
+            return Ok(());
+        }
+        let old = sys::program_by_id(current).map_err(failed)?;
+        sys::link_update(link.as_fd(), program.as_fd()).map_err(failed)?;
+        self.undo.push(Undo::Restore { link, program: old });
+        Ok(())
+    }
+
+    fn hold(&self, interface: &str) -> Result<OwnedFd, DatapathError> {
+        let pinned = self.pins.link(interface, Side::Ingress);
+        sys::open(&pinned).map_err(|e| super::pins::pin_error("open", &pinned, e))
+    }
+}
+
+impl Drop for Attacher<'_> {
+    /// Undoes, latest first, what was not kept.
+    fn drop(&mut self) {
+        for step in self.undo.drain(..).rev() {
+            let undone = match step {
+                Undo::Unpin(path) => remove_file(&path),
+                Undo::Restore { link, program } => sys::link_update(link.as_fd(), program.as_fd())
+                    .map_err(|e| attach_error("the previous program", "its interface", e)),
+                Undo::Filter { interface, ifindex, side, mark } => {
+                    tc::detach_clsact(Place { interface: &interface, ifindex, side }, name_at_tc(side))
+                        .and_then(|()| remove_file(&mark))
+                }
+            };
+            if let Err(error) = undone {
+                tracing::error!(%error, "could not undo: run `sphere detach`");
+            }
+        }
+    }
+}
+
+/// Name of the program that guards a side at tc.
+pub(super) fn name_at_tc(side: Side) -> &'static str {
+    match side {
+        Side::Ingress => program::INGRESS_TC,
+        Side::Egress => program::EGRESS,
+    }
+}
+
+/// Name of a program of anybody.
+fn program_name(id: u32) -> String {
+    let found = aya::programs::loaded_programs().filter_map(Result::ok).find(|info| info.id() == id);
+    let name = found.and_then(|info| info.name_as_str().map(str::to_owned));
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "without a name".to_owned())
+}
+
+/// No native XDP in this driver, or not with this MTU, these queues or offloads.
+fn refused_by_driver(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ERANGE | libc::E2BIG | libc::ENOMEM))
+}
+
+fn attach_error(program: &'static str, interface: &str, source: io::Error) -> DatapathError {
+    DatapathError::Attach { program, interface: interface.to_owned(), source }
+}

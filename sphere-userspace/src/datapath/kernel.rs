@@ -1,0 +1,412 @@
+//! The data plane of this machine: loaded or adopted, kept current, handed over in place.
+//!
+//! [`Kernel::open`] changes nothing that is in force. [`Datapath::guard`] makes it so: it attaches or updates the
+//! links, then the pins change places; if anything fails on the way, everything is as it was before `open`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Instant;
+
+use aya::maps::{Map, MapData, RingBuf};
+use aya::programs::ProgramInfo;
+use sphere_common::abi::{self, Config};
+
+use super::apply::{apply, installed};
+use super::attach::{Attacher, PortSpec};
+use super::carry::{carry, carry_late, fill_free_devices};
+use super::clock::{self, rate_between, rate_from_boot};
+use super::error::DatapathError;
+use super::maps::{Maps, NAMES};
+use super::netlink;
+use super::object::{Object, Programs};
+use super::pins::{Part, Pins, Side, pin, pin_error, remove_file, remove_tree};
+use super::port::{PortState, port_state};
+use super::raw_map::RawMap;
+use super::sweep::{self, Swept};
+use super::sys;
+use super::tc::{self, Place, TcHook};
+use super::{Datapath, monotonic};
+use crate::policy::Limits;
+use crate::reconcile::{Changeset, Clock, GatewayFacts, Installed, Moment};
+
+/// Where the data plane came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nothing was pinned.
+    Fresh,
+    /// Pinned by this same build: programs and maps are used as they are.
+    Adopted,
+    /// Pinned by another build: its maps are used, the programs are new.
+    Reloaded,
+    /// Pinned with other sizes: maps and programs are new, the contents were carried over.
+    Carried,
+}
+
+/// The data plane of this machine.
+#[derive(Debug)]
+pub struct Kernel {
+    pins: Pins,
+    maps: Maps,
+    programs: Programs,
+    origin: Origin,
+    fingerprint: &'static str,
+    rate: u32,
+    hook: Option<TcHook>,
+    /// Parts that wait beside the pins for their turn.
+    staged: Vec<Part>,
+    /// Pins whose contents were carried over.
+    source: Option<Pins>,
+    switched: Option<Instant>,
+}
+
+impl Kernel {
+    /// Loads the data plane, or adopts the one that is pinned. What is in force stays in force.
+    ///
+    /// # Errors
+    ///
+    /// When the file system, a privilege, the kernel or the object does not allow it.
+    pub fn open(pin_root: &Path, limits: &Limits, object: &Object) -> Result<Self, DatapathError> {
+        let pins = Pins::new(pin_root);
+        pins.create()?;
+        recover(&pins)?;
+        let opened = Self::open_in(&pins, limits, object);
+        if opened.is_err() {
+            abandon(&pins);
+        }
+        opened
+    }
+
+    fn open_in(pins: &Pins, limits: &Limits, object: &Object) -> Result<Self, DatapathError> {
+        let shapes = object.shapes(limits)?;
+        let fits = pins.exist() && {
+            let same =
+                |name: &&str| RawMap::open(&pins.map(name)).is_ok_and(|map| Some(&map.shape()) == shapes.get(name));
+            NAMES.iter().all(same)
+        };
+        let same_build = pins.build().as_deref() == Some(object.fingerprint());
+        let (origin, maps, programs, source) = if fits && same_build && programs_use_maps(pins) {
+            (Origin::Adopted, Maps::open(pins)?, Programs::open(pins)?, None)
+        } else if fits {
+            let (maps, programs) = object.load(limits, Some(pins))?;
+            (Origin::Reloaded, maps, programs, None)
+        } else {
+            let (maps, programs) = object.load(limits, None)?;
+            let source = if pins.exist() { Some(pins.clone()) } else { pins.others().pop() };
+            let origin = if source.is_some() { Origin::Carried } else { Origin::Fresh };
+            (origin, maps, programs, source)
+        };
+        let mut kernel = Self {
+            pins: pins.clone(),
+            maps,
+            programs,
+            origin,
+            fingerprint: object.fingerprint(),
+            rate: 0,
+            hook: None,
+            staged: Vec::new(),
+            source,
+            switched: None,
+        };
+        kernel.fill()?;
+        kernel.rate = kernel.find_rate()?;
+        kernel.stage()?;
+        Ok(kernel)
+    }
+
+    /// Attaches to tc in this way only, whatever the kernel can.
+    #[must_use]
+    pub fn with_hook(mut self, hook: Option<TcHook>) -> Self {
+        self.hook = hook;
+        self
+    }
+
+    /// Where it came from.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// The tables.
+    #[must_use]
+    pub fn maps(&self) -> &Maps {
+        &self.maps
+    }
+
+    /// The pins.
+    #[must_use]
+    pub fn pins(&self) -> &Pins {
+        &self.pins
+    }
+
+    /// The samples of denied packets.
+    ///
+    /// # Errors
+    ///
+    /// When the ring cannot be mapped.
+    pub fn events(&self) -> Result<RingBuf<MapData>, DatapathError> {
+        let failed = |source| DatapathError::Map { map: abi::map::EVENTS, operation: "mapping", source };
+        let fd = sys::duplicate(&self.maps.events).map_err(failed)?;
+        let map = MapData::from_fd(fd).and_then(Map::from_map_data);
+        map.and_then(RingBuf::try_from).map_err(|e| failed(io::Error::other(e)))
+    }
+
+    /// Number of the ingress program: what its log lines are asked for by.
+    #[cfg(feature = "datapath-log")]
+    #[must_use]
+    pub fn ingress_program(&self) -> Option<u32> {
+        sys::program_id(self.programs.ingress.as_fd()).ok()
+    }
+
+    fn fill(&self) -> Result<(), DatapathError> {
+        match (self.origin, &self.source) {
+            (Origin::Fresh, _) => fill_free_devices(&self.maps, &std::collections::HashSet::new()),
+            (Origin::Carried, Some(source)) => carry(|name| RawMap::open(&source.map(name)).ok(), &self.maps),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts what is new beside the pins.
+    fn stage(&mut self) -> Result<(), DatapathError> {
+        if matches!(self.origin, Origin::Fresh | Origin::Carried) {
+            let next = self.pins.begin(Part::Maps)?;
+            self.staged.push(Part::Maps);
+            for name in NAMES {
+                let map = self.maps.raw(name).ok_or(DatapathError::Missing { name })?;
+                pin(map.as_fd(), &next.join(name))?;
+            }
+        }
+        if self.origin != Origin::Adopted {
+            let next = self.pins.begin(Part::Programs)?;
+            self.staged.push(Part::Programs);
+            for (name, program) in self.programs.each() {
+                pin(program.as_fd(), &next.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The tick rate: as the configuration in force says (same boot, same kernel), else found.
+    fn find_rate(&self) -> Result<u32, DatapathError> {
+        let active = self.maps.active.lookup(&0)?.unwrap_or_default();
+        let known = self.maps.config.lookup(&active)?.map(|config| config.ticks_per_second).filter(|rate| *rate > 0);
+        if let Some(rate) = known {
+            return Ok(rate);
+        }
+        let first = self.read_clock()?;
+        if let Some(rate) = rate_from_boot(first) {
+            return Ok(rate);
+        }
+        std::thread::sleep(clock::APART);
+        let second = self.read_clock()?;
+        rate_between(first, second)
+            .ok_or_else(|| DatapathError::Clock { detail: format!("{first:?}, then {second:?}") })
+    }
+
+    fn read_clock(&self) -> Result<abi::Clock, DatapathError> {
+        sys::test_run(self.programs.clock.as_fd()).map_err(|source| DatapathError::Map {
+            map: abi::map::CLOCK,
+            operation: "test run",
+            source,
+        })?;
+        Ok(self.maps.clock.lookup(&0)?.unwrap_or_default())
+    }
+
+    /// Writes the configuration into the slot that is not in force, then switches.
+    fn write_config(&self, wanted: &Config) -> Result<(), DatapathError> {
+        let active = self.maps.active.lookup(&0)?.unwrap_or_default() & 1;
+        let current = self.maps.config.lookup(&active)?.unwrap_or_default();
+        let config = Config { clock_offset: current.clock_offset, ticks_per_second: self.rate, ..*wanted };
+        let other = active ^ 1;
+        self.maps.config.insert(&other, &config)?;
+        self.maps.active.insert(&0, &other)
+    }
+
+    fn attach(&self, ports: &[PortSpec]) -> Result<(), DatapathError> {
+        let links = netlink::links()?;
+        let mut attacher = Attacher::new(&self.pins, &self.programs).with_hook(self.hook);
+        for port in ports {
+            attacher.port(port, &links)?;
+        }
+        attacher.keep();
+        Ok(())
+    }
+
+    /// The pins change places; from here on a new daemon finds what is in force.
+    fn commit(&mut self) -> Result<(), DatapathError> {
+        let source = self.source.take();
+        if let Some(source) = &source {
+            carry_late(|name| RawMap::open(&source.map(name)).ok(), &self.maps)?;
+        }
+        for part in std::mem::take(&mut self.staged) {
+            self.pins.commit(part)?;
+        }
+        self.pins.set_build(self.fingerprint)?;
+        for other in self.pins.others() {
+            other.remove()?;
+        }
+        Ok(())
+    }
+
+    /// Takes the guard off ports that the policy no longer names.
+    fn release(&self, keep: &BTreeSet<&str>) -> Result<(), DatapathError> {
+        let links = netlink::links()?;
+        for interface in self.pins.interfaces().iter().filter(|name| !keep.contains(name.as_str())) {
+            let ifindex = links.iter().find(|link| link.name == *interface).map(|link| link.ifindex);
+            release(&self.pins, interface, ifindex)?;
+        }
+        Ok(())
+    }
+}
+
+impl Datapath for Kernel {
+    fn clock(&self) -> Result<Clock, DatapathError> {
+        let reading = self.read_clock()?;
+        let active = self.maps.active.lookup(&0)?.unwrap_or_default();
+        let offset = self.maps.config.lookup(&active)?.unwrap_or_default().clock_offset;
+        Ok(Clock {
+            ticks_per_second: self.rate,
+            anchor: Moment::new(std::time::Duration::from_nanos(reading.monotonic_ns)),
+            anchor_ticks: reading.jiffies.wrapping_add(offset),
+        })
+    }
+
+    fn facts(&self) -> Result<GatewayFacts, DatapathError> {
+        netlink::gateway()
+    }
+
+    fn installed(&self) -> Result<Installed, DatapathError> {
+        installed(&self.maps)
+    }
+
+    fn apply(&mut self, changes: &Changeset) -> Result<(), DatapathError> {
+        let mut switched = self.switched;
+        let result = apply(&self.maps, &changes.steps, &mut |config| {
+            // The slot that is written now was in force until the last switch: no program may still be reading it.
+            if switched.is_some_and(|at| at.elapsed().as_secs() < 1) {
+                monotonic::wait_for_programs();
+            }
+            switched = Some(Instant::now());
+            self.write_config(config)
+        });
+        self.switched = switched;
+        result
+    }
+
+    fn guard(&mut self, ports: &[PortSpec]) -> Result<(), DatapathError> {
+        // Links of another layout move to this tree, to be updated in place.
+        let other = self.source.clone().filter(|source| source.tree() != self.pins.tree());
+        if let Some(other) = &other {
+            move_links(other, &self.pins)?;
+        }
+        if let Err(error) = self.attach(ports) {
+            if let Some(other) = &other {
+                move_links(&self.pins, other)?;
+            }
+            return Err(error);
+        }
+        self.commit()?;
+        self.release(&ports.iter().map(|port| port.interface.as_str()).collect())
+    }
+
+    fn guard_again(&mut self, port: &PortSpec) -> Result<(), DatapathError> {
+        self.attach(std::slice::from_ref(port))
+    }
+
+    fn ports(&self, interfaces: &[String]) -> Result<Vec<PortState>, DatapathError> {
+        let links = netlink::links()?;
+        interfaces.iter().map(|interface| port_state(&self.pins, interface, &links)).collect()
+    }
+
+    fn sweep(&mut self) -> Result<Swept, DatapathError> {
+        let clock = self.clock()?;
+        sweep::sweep(&self.maps, clock.ticks_at(monotonic::now()))
+    }
+}
+
+impl Drop for Kernel {
+    /// What never came into force leaves nothing behind.
+    fn drop(&mut self) {
+        if !self.staged.is_empty() {
+            abandon(&self.pins);
+        }
+    }
+}
+
+/// Removes what guards an interface, by its pins.
+pub(super) fn release(pins: &Pins, interface: &str, ifindex: Option<u32>) -> Result<(), DatapathError> {
+    for side in Side::ALL {
+        let pinned = pins.link(interface, side);
+        if let (true, Some(ifindex)) = (pinned.is_symlink(), ifindex) {
+            tc::detach_clsact(Place { interface, ifindex, side }, super::attach::name_at_tc(side))?;
+        }
+        remove_file(&pinned)?;
+    }
+    Ok(())
+}
+
+/// Moves the pins of the links to another tree; the kernel takes no notice.
+fn move_links(from: &Pins, to: &Pins) -> Result<(), DatapathError> {
+    for interface in from.interfaces() {
+        for side in Side::ALL {
+            let (old, new) = (from.link(&interface, side), to.link(&interface, side));
+            match fs::rename(&old, &new) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(pin_error("move", &old, error)),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes what was staged, and the whole tree when nothing was in force.
+fn abandon(pins: &Pins) {
+    let removed = [Part::Maps, Part::Programs].into_iter().try_for_each(|part| remove_tree(&pins.next(part)));
+    let removed = removed.and_then(|()| if pins.exist() { Ok(()) } else { pins.remove() });
+    if let Err(error) = removed {
+        tracing::error!(%error, "could not clean up: run `sphere detach`");
+    }
+}
+
+/// Completes, or removes, what a daemon left half-done that died while the pins changed places.
+fn recover(pins: &Pins) -> Result<(), DatapathError> {
+    let staged = pins.next(Part::Maps);
+    if !staged.is_dir() {
+        return remove_tree(&pins.next(Part::Programs));
+    }
+    let endpoints = RawMap::open(&staged.join(abi::map::ENDPOINTS4)).map(|map| map.id()).ok();
+    let complete = NAMES.iter().all(|name| staged.join(name).exists());
+    let in_force = endpoints.is_some_and(|id| linked_programs(pins).any(|program| uses(&program, id)));
+    if complete && (in_force || !pins.exist()) && !pins.interfaces().is_empty() {
+        tracing::warn!("completing a hand-over that was cut short");
+        return pins.commit(Part::Maps);
+    }
+    remove_tree(&staged)?;
+    remove_tree(&pins.next(Part::Programs))
+}
+
+/// Programs behind the pinned links.
+fn linked_programs(pins: &Pins) -> impl Iterator<Item = ProgramInfo> {
+    let paths =
+        pins.interfaces().into_iter().flat_map(|i| Side::ALL.map(|side| pins.link(&i, side))).collect::<Vec<_>>();
+    let ids: BTreeSet<u32> = paths
+        .iter()
+        .filter_map(|path| super::port::link_info(sys::open(path).ok()?.as_fd()).ok())
+        .map(|info| info.program)
+        .collect();
+    aya::programs::loaded_programs().filter_map(Result::ok).filter(move |info| ids.contains(&info.id()))
+}
+
+fn uses(program: &ProgramInfo, map: u32) -> bool {
+    program.map_ids().ok().flatten().is_some_and(|ids| ids.contains(&map))
+}
+
+/// Whether the pinned programs work on the pinned maps (a hand-over that was cut short may leave others).
+fn programs_use_maps(pins: &Pins) -> bool {
+    let map = RawMap::open(&pins.map(abi::map::ENDPOINTS4)).map(|map| map.id()).ok();
+    let program = ProgramInfo::from_pin(pins.program(abi::program::INGRESS)).ok();
+    let (Some(map), Some(program)) = (map, program) else { return false };
+    uses(&program, map)
+}

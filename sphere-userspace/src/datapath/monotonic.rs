@@ -1,0 +1,25 @@
+//! The monotonic clock of user space, and waiting for programs that are running now.
+
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+
+use crate::reconcile::Moment;
+
+/// Now.
+#[must_use]
+pub fn now() -> Moment {
+    Moment::new(clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from))
+}
+
+/// Returns when every BPF program that was running has ended.
+///
+/// `MEMBARRIER_CMD_GLOBAL` waits for an RCU grace period (kernel/sched/membarrier.c), and programs are RCU readers.
+pub(super) fn wait_for_programs() {
+    const GLOBAL: libc::c_long = 1;
+    // SAFETY: the call takes no pointers.
+    let result = unsafe { libc::syscall(libc::SYS_membarrier, GLOBAL, 0_u32, 0_i32) };
+    if result != 0 {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

@@ -1,0 +1,119 @@
+//! What guards a port now, as the kernel says.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::attach::name_at_tc;
+use super::error::DatapathError;
+use super::netlink::{Link, XdpMode};
+use super::pins::{Pins, Side, pin_error};
+use super::sys;
+use super::tc::{self, Place, TcHook};
+
+/// `BPF_LINK_TYPE_XDP`.
+const LINK_XDP: u32 = 6;
+/// `BPF_LINK_TYPE_TCX`.
+const LINK_TCX: u32 = 11;
+
+/// What guards one side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attachment {
+    /// XDP, in this mode.
+    Xdp(XdpMode),
+    /// tc.
+    Tc(TcHook),
+}
+
+impl Attachment {
+    /// Word for people and records, at ingress.
+    #[must_use]
+    pub const fn ingress_word(self) -> &'static str {
+        match self {
+            Self::Xdp(XdpMode::Native) => "xdp-native",
+            Self::Xdp(XdpMode::Generic) => "xdp-generic",
+            Self::Xdp(XdpMode::Offload) => "xdp-offload",
+            Self::Tc(_) => "tc",
+        }
+    }
+
+    /// Word for people and records, at egress.
+    #[must_use]
+    pub const fn egress_word(self) -> &'static str {
+        match self {
+            Self::Tc(hook) => hook.word(),
+            Self::Xdp(_) => self.ingress_word(),
+        }
+    }
+}
+
+/// A port, and whether it is guarded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortState {
+    /// Name of the interface.
+    pub interface: String,
+    /// Its index, while it exists.
+    pub ifindex: Option<u32>,
+    /// What guards packets from devices.
+    pub ingress: Option<Attachment>,
+    /// What guards packets to devices.
+    pub egress: Option<Attachment>,
+}
+
+impl PortState {
+    /// Why the port is not guarded, if it is not.
+    #[must_use]
+    pub const fn unprotected(&self) -> Option<&'static str> {
+        match (self.ifindex, self.ingress, self.egress) {
+            (None, _, _) => Some("the interface is gone"),
+            (_, None, None) => Some("no program is attached"),
+            (_, None, _) => Some("no program is attached at ingress"),
+            (_, _, None) => Some("no program is attached at egress"),
+            (Some(_), Some(_), Some(_)) => None,
+        }
+    }
+}
+
+/// The state of a port.
+///
+/// # Errors
+///
+/// When the kernel does not answer.
+pub fn port_state(pins: &Pins, interface: &str, links: &[Link]) -> Result<PortState, DatapathError> {
+    let mut state = PortState { interface: interface.to_owned(), ifindex: None, ingress: None, egress: None };
+    if let Some(link) = links.iter().find(|link| link.name == interface) {
+        state.ifindex = Some(link.ifindex);
+        state.ingress = attachment(pins, link, Side::Ingress)?;
+        state.egress = attachment(pins, link, Side::Egress)?;
+    }
+    Ok(state)
+}
+
+/// What of ours guards one side of an interface.
+pub(super) fn attachment(pins: &Pins, link: &Link, side: Side) -> Result<Option<Attachment>, DatapathError> {
+    let pinned = pins.link(&link.name, side);
+    if pinned.is_symlink() {
+        let place = Place { interface: &link.name, ifindex: link.ifindex, side };
+        let filter = tc::ours(place, name_at_tc(side))?;
+        return Ok(filter.map(|_| Attachment::Tc(TcHook::Clsact)));
+    }
+    let fd = match sys::open(&pinned) {
+        Ok(fd) => fd,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(pin_error("open", &pinned, error)),
+    };
+    let info = link_info(fd.as_fd()).map_err(|e| pin_error("read", &pinned, e))?;
+    // 0 when the interface is gone, another number when it has changed its name.
+    if info.ifindex != link.ifindex {
+        return Ok(None);
+    }
+    Ok(match info.kind {
+        LINK_XDP => link.xdp.iter().find(|xdp| xdp.program == info.program).map(|xdp| Attachment::Xdp(xdp.mode)),
+        LINK_TCX => Some(Attachment::Tc(TcHook::Tcx)),
+        _ => None,
+    })
+}
+
+/// What the kernel says of a link.
+pub(super) fn link_info(fd: BorrowedFd<'_>) -> io::Result<sys::LinkInfo> {
+    sys::info(fd)
+}

@@ -1,0 +1,170 @@
+//! Takes away what has ended: flows idle beyond their time-out, and devices without flows.
+//!
+//! The programs pay no heed to entries that have ended, so this only keeps the tables small. What came to life since
+//! it was seen idle stays.
+
+use std::collections::HashSet;
+
+use sphere_common::abi::{
+    DeviceKey, DeviceValue, Flow4Key, Flow6Key, FlowState, FlowValue, Ticks, Timeouts, flow_kind,
+};
+use zerocopy::IntoBytes;
+
+use super::error::DatapathError;
+use super::maps::Maps;
+use super::monotonic::wait_for_programs;
+use super::table::{Plain, Table};
+
+/// Ticks per second times this: how long a device without flows keeps its number.
+const DEVICE_IDLE_SECONDS: u64 = 600;
+
+/// What a sweep found and took away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Flows that are open.
+    pub flows: usize,
+    /// Flows taken away.
+    pub ended_flows: usize,
+    /// Devices that are known.
+    pub devices: usize,
+    /// Devices taken away.
+    pub gone_devices: usize,
+}
+
+/// What a flow key says of its life.
+trait FlowKey: Plain {
+    fn protocol(&self) -> u8;
+    fn kind(&self) -> u8;
+    fn device(&self) -> [u8; 16];
+}
+
+impl FlowKey for Flow4Key {
+    fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    fn kind(&self) -> u8 {
+        self.kind
+    }
+
+    fn device(&self) -> [u8; 16] {
+        std::net::Ipv4Addr::from(self.device).to_ipv6_mapped().octets()
+    }
+}
+
+impl FlowKey for Flow6Key {
+    fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    fn kind(&self) -> u8 {
+        self.kind
+    }
+
+    fn device(&self) -> [u8; 16] {
+        self.device
+    }
+}
+
+/// Sweeps every table.
+pub(super) fn sweep(maps: &Maps, now: Ticks) -> Result<Swept, DatapathError> {
+    let active = maps.active.lookup(&0)?.unwrap_or_default();
+    let config = maps.config.lookup(&active)?.unwrap_or_default();
+    let mut swept = Swept::default();
+    let mut busy = HashSet::new();
+    sweep_flows(&maps.flows4, (now, &config.timeouts), &mut busy, &mut swept)?;
+    sweep_flows(&maps.flows6, (now, &config.timeouts), &mut busy, &mut swept)?;
+    let idle_ticks = DEVICE_IDLE_SECONDS * u64::from(config.ticks_per_second);
+    sweep_devices(maps, now.saturating_sub(idle_ticks), &busy, &mut swept)?;
+    Ok(swept)
+}
+
+fn sweep_flows<K: FlowKey>(
+    table: &Table<K, FlowValue>,
+    (now, timeouts): (Ticks, &Timeouts),
+    busy: &mut HashSet<[u8; 16]>,
+    swept: &mut Swept,
+) -> Result<(), DatapathError> {
+    let mut ended = Vec::new();
+    let has_ended =
+        |key: &K, flow: &FlowValue| now.saturating_sub(flow.last_seen) > u64::from(timeout(key, flow, timeouts));
+    table.visit(|key, flow| {
+        if has_ended(key, flow) {
+            ended.push(*key);
+        } else {
+            swept.flows += 1;
+            busy.insert(key.device());
+        }
+    })?;
+    for key in ended {
+        match table.lookup(&key)? {
+            Some(flow) if has_ended(&key, &flow) => swept.ended_flows += usize::from(table.remove(&key)?),
+            Some(_) => {
+                swept.flows += 1;
+                busy.insert(key.device());
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Ticks that a flow may be idle.
+fn timeout<K: FlowKey>(key: &K, flow: &FlowValue, timeouts: &Timeouts) -> u32 {
+    const TCP: u8 = 6;
+    const UDP: u8 = 17;
+    match (key.kind(), key.protocol(), FlowState::from_byte(flow.state)) {
+        (flow_kind::FRAGMENT_OUT | flow_kind::FRAGMENT_IN, _, _) => timeouts.fragment,
+        (_, TCP, FlowState::Opening) => timeouts.tcp_opening,
+        (_, TCP, FlowState::Established) => timeouts.tcp_established,
+        (_, TCP, FlowState::Closing) => timeouts.tcp_closing,
+        (_, UDP, _) => timeouts.udp,
+        _ => timeouts.icmp,
+    }
+}
+
+fn sweep_devices(
+    maps: &Maps,
+    idle_since: Ticks,
+    busy: &HashSet<[u8; 16]>,
+    swept: &mut Swept,
+) -> Result<(), DatapathError> {
+    let idle = |key: &DeviceKey, device: &DeviceValue| device.last_seen <= idle_since && !busy.contains(&key.address);
+    let mut gone = Vec::new();
+    maps.devices.visit(|key, device| {
+        swept.devices += 1;
+        if idle(key, device) {
+            gone.push(*key);
+        }
+    })?;
+    let mut free = Vec::new();
+    for key in gone {
+        match maps.devices.lookup(&key)? {
+            Some(device) if idle(&key, &device) && maps.devices.remove(&key)? => free.push(device.index),
+            _ => {}
+        }
+    }
+    if free.is_empty() {
+        return Ok(());
+    }
+    // A program that had found the device before it was removed may still write into its slots.
+    wait_for_programs();
+    swept.gone_devices = free.len();
+    swept.devices -= free.len();
+    for index in free {
+        empty_slots(&maps.slots4, maps, index)?;
+        empty_slots(&maps.slots6, maps, index)?;
+        maps.free_devices.update(&[], index.as_bytes(), 0).map_err(|source| DatapathError::Map {
+            map: sphere_common::abi::map::FREE_DEVICES,
+            operation: "insertion",
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+fn empty_slots<K: Plain>(slots: &Table<u32, K>, maps: &Maps, device: u32) -> Result<(), DatapathError> {
+    let room = slots.shape().capacity / maps.devices.shape().capacity.max(1);
+    let indices: Vec<u32> = (device * room..(device + 1) * room).collect();
+    slots.insert_all(&indices, &vec![K::new_zeroed(); indices.len()])
+}
