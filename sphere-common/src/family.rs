@@ -17,9 +17,9 @@ pub enum Scope {
 }
 
 /// An address family.
-pub trait Family: Sized {
+pub trait Family: Copy + core::fmt::Debug {
     /// An address as it lies in memory.
-    type Address: Copy + Eq;
+    type Address: Copy + Eq + Default + core::fmt::Debug;
     /// Key of the exact table.
     type EndpointKey;
     /// Key of the prefix table.
@@ -43,18 +43,18 @@ pub trait Family: Sized {
     ///
     /// [`Reason::Malformed`] when they are cut off.
     fn addresses<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<(Self::Address, Self::Address), Reason>;
-    /// The rest of the network header at `at`.
+    /// Reads the rest of the network header at `at` into `network`.
     ///
     /// # Errors
     ///
     /// The reason why it cannot be read.
-    fn network<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Network, Reason>;
+    fn network<P: Packet + ?Sized>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason>;
     /// The network header of a packet quoted in an ICMP error.
     ///
     /// # Errors
     ///
     /// The reason why it cannot be read.
-    fn quoted<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Network, Reason>;
+    fn quoted<P: Packet + ?Sized>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason>;
     /// The control message behind a network header.
     ///
     /// # Errors
@@ -88,7 +88,8 @@ pub trait Family: Sized {
 }
 
 /// Parts of a flow key.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub struct Flow<A> {
     /// Address of the device.
     pub device: A,
@@ -105,8 +106,10 @@ pub struct Flow<A> {
 }
 
 /// IPv4.
+#[derive(Clone, Copy, Debug)]
 pub struct V4;
 /// IPv6.
+#[derive(Clone, Copy, Debug)]
 pub struct V6;
 
 const V4_BROADCAST: u32 = u32::MAX;
@@ -128,12 +131,14 @@ impl Family for V4 {
         ipv4::addresses(packet, at)
     }
     #[inline(always)]
-    fn network<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Network, Reason> {
-        ipv4::network(packet, at)
+    fn network<P: Packet + ?Sized>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason> {
+        *network = ipv4::network(packet, at)?;
+        Ok(())
     }
     #[inline(always)]
-    fn quoted<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Network, Reason> {
-        ipv4::quoted(packet, at)
+    fn quoted<P: Packet + ?Sized>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason> {
+        *network = ipv4::quoted(packet, at)?;
+        Ok(())
     }
     #[inline(always)]
     fn icmp<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<icmp::Icmp, Reason> {
@@ -232,13 +237,16 @@ impl Family for V6 {
     fn addresses<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<([u64; 2], [u64; 2]), Reason> {
         ipv6::addresses(packet, at)
     }
-    #[inline(always)]
-    fn network<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Network, Reason> {
-        ipv6::network(packet, at)
+    // A function of its own, so that the verifier walks the extension headers once and sees one way out.
+    #[inline(never)]
+    fn network<P: Packet + ?Sized>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason> {
+        *network = ipv6::network(packet, at)?;
+        Ok(())
     }
-    #[inline(always)]
-    fn quoted<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Network, Reason> {
-        ipv6::quoted(packet, at)
+    #[inline(never)]
+    fn quoted<P: Packet + ?Sized>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason> {
+        *network = ipv6::quoted(packet, at)?;
+        Ok(())
     }
     #[inline(always)]
     fn icmp<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<icmp::Icmp, Reason> {

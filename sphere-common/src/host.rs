@@ -8,7 +8,8 @@ use crate::abi::{
     FlowValue, Port, SubnetKey, SubnetValue,
 };
 use crate::family::{Family, V4, V6};
-use crate::tables::{FamilyTables, Tables};
+use crate::decide::{Context, flows};
+use crate::tables::{FamilyTables, SlotRun, Tables};
 
 /// Longest-prefix match over byte strings, one hash table per prefix length in use.
 #[derive(Clone, Debug, Default)]
@@ -142,6 +143,12 @@ macro_rules! family_tables {
             }
             fn slot(&self, index: u32) -> Option<<$family as Family>::FlowKey> {
                 self.$flows.slots.get(index as usize).copied()
+            }
+            fn free_slot(&mut self, first: u32, cursor: u32, context: &Context<'_>) -> Option<u32> {
+                let run = SlotRun::new(first, cursor, context);
+                (0..flows::PROBES)
+                    .filter_map(|probe| run.slot(probe))
+                    .find(|slot| flows::clear_slot::<$family, Self>(self, &run, *slot))
             }
             fn set_slot(&mut self, index: u32, key: &<$family as Family>::FlowKey) {
                 if let Some(slot) = self.$flows.slots.get_mut(index as usize) {

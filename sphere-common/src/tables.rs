@@ -1,7 +1,46 @@
 //! The look-ups that deciding needs: BPF maps in the kernel, ordinary collections on the host.
 
-use crate::abi::{DeviceKey, DeviceValue, EndpointValue, FlowValue, Port, SubnetKey, SubnetValue};
+use crate::abi::{DeviceKey, DeviceValue, EndpointValue, FlowValue, Port, SubnetKey, SubnetValue, Ticks, Timeouts};
+use crate::decide::Context;
 use crate::family::{Family, V4, V6};
+
+/// The flow slots of one device, and which of them to try.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct SlotRun {
+    /// Ticks now.
+    pub now: Ticks,
+    /// The first slot of the device.
+    pub first: u32,
+    /// How many it has.
+    pub slots: u32,
+    /// The slot to try first, modulo `slots`.
+    pub cursor: u32,
+    /// Zero.
+    pub pad: u32,
+    /// When flows end.
+    pub timeouts: Timeouts,
+}
+
+impl SlotRun {
+    /// The slots from `first` on, beginning with the one at `cursor`.
+    #[must_use]
+    #[inline(always)]
+    pub const fn new(first: u32, cursor: u32, context: &Context<'_>) -> Self {
+        let config = context.config;
+        Self { now: context.now, first, slots: config.flows_per_device, cursor, pad: 0, timeouts: config.timeouts }
+    }
+
+    /// The slot of the nth try.
+    #[must_use]
+    #[inline(always)]
+    pub const fn slot(&self, probe: u32) -> Option<u32> {
+        if self.slots == 0 {
+            return None;
+        }
+        Some(self.first.wrapping_add(self.cursor.wrapping_add(probe) % self.slots))
+    }
+}
 
 /// Tables of one address family.
 pub trait FamilyTables<F: Family> {
@@ -19,6 +58,9 @@ pub trait FamilyTables<F: Family> {
     fn remove_flow(&mut self, key: &F::FlowKey);
     /// The flow that a slot was given to last.
     fn slot(&self, index: u32) -> Option<F::FlowKey>;
+    /// Finds a free slot of the device whose slots begin at `first`, from `cursor` on, as [`crate::decide::flows::clear_slot`] says. In the kernel the loop is a
+    /// `bpf_loop`, which the verifier walks once.
+    fn free_slot(&mut self, first: u32, cursor: u32, context: &Context<'_>) -> Option<u32>;
     /// Gives a slot to a flow.
     fn set_slot(&mut self, index: u32, key: &F::FlowKey);
 }

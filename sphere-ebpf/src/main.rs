@@ -1,3 +1,119 @@
-//! The XDP and tc programs of Sphere.
+//! The XDP and tc programs of Sphere: the deciding code of `sphere-common` over packet pointers and BPF maps.
+//!
+//! Nothing here decides. [`packet`] reads frames within the bounds that the verifier can follow, [`maps`] holds the
+//! tables and implements the look-ups, [`record`] counts and samples, and this file is the programs themselves.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
+#![allow(missing_docs, unreachable_pub, reason = "the program macros generate public functions without documentation")]
+
+mod maps;
+mod packet;
+mod record;
+
+use aya_ebpf::EbpfContext as _;
+use aya_ebpf::bindings::{TC_ACT_OK, TC_ACT_SHOT, xdp_action};
+use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns, bpf_skb_pull_data};
+use aya_ebpf::macros::{classifier, xdp};
+use aya_ebpf::programs::{TcContext, XdpContext};
+use sphere_common::abi::Clock;
+use sphere_common::decide::{self, Context};
+use sphere_common::verdict::{Direction, Verdict};
+
+use crate::maps::KernelTables;
+use crate::packet::Frame;
+
+/// Bytes that tc asks the kernel to make linear: every header that is read, up to the deepest extension header.
+const LINEAR_BYTES: u32 = 256;
+
+/// XDP at ingress of a device port.
+#[xdp(frags)]
+pub fn sphere_ingress(context: XdpContext) -> u32 {
+    let frame = Frame { start: context.data(), end: context.data_end(), bytes: frame_bytes(&context) };
+    let ifindex = context.ingress_ifindex() as u32;
+    match judge(&frame, ifindex, Direction::Ingress) {
+        Verdict::Pass | Verdict::Audit => xdp_action::XDP_PASS,
+        Verdict::Deny => xdp_action::XDP_DROP,
+    }
+}
+
+/// The same at tc ingress, where the driver has no native XDP.
+#[classifier]
+pub fn sphere_in_tc(context: TcContext) -> i32 {
+    traffic_control(&context, Direction::Ingress)
+}
+
+/// tc egress of a device port.
+#[classifier]
+pub fn sphere_egress(context: TcContext) -> i32 {
+    traffic_control(&context, Direction::Egress)
+}
+
+/// Reads the kernel's clocks; run once by the daemon, never attached.
+#[xdp]
+pub fn sphere_clock(_context: XdpContext) -> u32 {
+    // SAFETY: both helpers take no argument and touch no memory.
+    let clock = unsafe { Clock { jiffies: bpf_jiffies64(), monotonic_ns: bpf_ktime_get_ns() } };
+    match maps::CLOCK.set(0, &clock, 0) {
+        Ok(()) => xdp_action::XDP_PASS,
+        Err(_) => xdp_action::XDP_ABORTED,
+    }
+}
+
+#[inline(always)]
+fn traffic_control(context: &TcContext, direction: Direction) -> i32 {
+    let bytes = context.len();
+    let mut frame = Frame { start: context.data(), end: context.data_end(), bytes };
+    // Only packets whose headers are not linear need it: it invalidates the pointers and costs a call.
+    if frame.end - frame.start < LINEAR_BYTES as usize && frame.end - frame.start < bytes as usize {
+        let wanted = if bytes < LINEAR_BYTES { bytes } else { LINEAR_BYTES };
+        // SAFETY: the context is the one that the kernel passed; a failure leaves the packet as it was.
+        unsafe { bpf_skb_pull_data(context.as_ptr().cast(), wanted) };
+        frame = Frame { start: context.data(), end: context.data_end(), bytes };
+    }
+    // SAFETY: the context is the one that the kernel passed, and a valid `__sk_buff` as long as the program runs.
+    let ifindex = unsafe { (*context.skb.skb).ifindex };
+    match judge(&frame, ifindex, direction) {
+        Verdict::Pass | Verdict::Audit => TC_ACT_OK,
+        Verdict::Deny => TC_ACT_SHOT,
+    }
+}
+
+/// Decides, counts and samples.
+#[inline(always)]
+fn judge(frame: &Frame, ifindex: u32, direction: Direction) -> Verdict {
+    let Some(config) = maps::config() else {
+        return Verdict::Deny;
+    };
+    // SAFETY: the helper takes no argument and touches no memory.
+    let now = unsafe { bpf_jiffies64() }.wrapping_add(config.clock_offset);
+    let context = Context { config, ifindex, now };
+    let Some(workspace) = maps::workspace() else {
+        return Verdict::Deny;
+    };
+    match direction {
+        Direction::Ingress => decide::ingress(frame, &mut KernelTables, &context, workspace),
+        Direction::Egress => decide::egress(frame, &mut KernelTables, &context, workspace),
+    }
+    record::record(frame, &context, direction, &workspace.decision);
+    workspace.decision.verdict
+}
+
+/// Length of the whole frame, with what lies in fragments beyond the linear part.
+#[inline(always)]
+fn frame_bytes(context: &XdpContext) -> u32 {
+    // SAFETY: the context is the one that the kernel passed; the helper only reads it (kernel commit 0165cc817075).
+    unsafe { aya_ebpf::helpers::generated::bpf_xdp_get_buff_len(context.ctx) as u32 }
+}
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // Nothing in these programs panics; the verifier would refuse this loop if anything reached it.
+    loop {}
+}
+
+/// Licence that the kernel asks for before it lends GPL-only helpers.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+pub static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,122 +1,170 @@
-//! One packet of a device under judgement: what both directions ask of it.
+//! One packet of a device under judgement, and the flow that it belongs to.
+//!
+//! A case lies where its caller keeps it, in a BPF map for the programs: their stack has 512 bytes in all, and what is
+//! read back from a map makes the ways through a program merge for the verifier.
 
-use super::Context;
-use super::flows::{self, Opening};
-use super::policy::Peer;
-use crate::abi::{FlowState, SubnetValue, flow_flags, flow_kind};
+use super::policy::{Outcome, Peer};
+use super::{Context, flows};
+use crate::abi::{FlowState, FlowValue, SubnetValue, flow_flags, flow_kind};
 use crate::family::{Family, Flow};
+use crate::packet::ethernet::Link;
 use crate::packet::transport::TCP;
-use crate::packet::{Fragment, Network, Packet};
+use crate::packet::{Network, Packet};
 use crate::tables::{FamilyTables, Tables};
 use crate::verdict::Reason;
 
-/// A packet, the device that it comes from or goes to, and the peer.
-pub(super) struct Case<'a, F: Family, P: ?Sized, T> {
-    pub(super) packet: &'a P,
-    pub(super) tables: &'a mut T,
-    pub(super) context: &'a Context<'a>,
-    pub(super) group: SubnetValue,
-    pub(super) device: F::Address,
-    pub(super) peer: F::Address,
+/// A packet, the device that it comes from or goes to, and its flow.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Case<F: Family> {
+    pub(super) flow: Flow<F::Address>,
+    /// The flow's entry, once it was found or opened.
+    pub(super) known: FlowValue,
     pub(super) network: Network,
+    pub(super) group: SubnetValue,
+    pub(super) link: Link,
 }
 
-impl<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>> Case<'_, F, P, T> {
-    /// The flow between a port of the device and a port of the peer.
+impl<F: Family> Default for Case<F> {
+    fn default() -> Self {
+        Self {
+            flow: Flow::default(),
+            known: FlowValue::default(),
+            network: Network::UNKNOWN,
+            group: SubnetValue::default(),
+            link: Link { ethertype_be: 0, vlan: [0; 2], payload_at: 0 },
+        }
+    }
+}
+
+impl<F: Family> Case<F> {
+    /// Says which flow of the device and the peer the packet belongs to.
     #[inline(always)]
-    pub(super) fn flow(&self, protocol: u8, (device_port_be, peer_port_be): (u16, u16), kind: u8) -> Flow<F::Address> {
-        Flow { device: self.device, peer: self.peer, device_port_be, peer_port_be, protocol, kind }
+    pub(super) fn set_flow(&mut self, protocol: u8, (device_port_be, peer_port_be): (u16, u16), kind: u8) {
+        self.flow.device_port_be = device_port_be;
+        self.flow.peer_port_be = peer_port_be;
+        self.flow.protocol = protocol;
+        self.flow.kind = kind;
     }
 
     /// The peer at a port, for the policy of this device's group.
     #[inline(always)]
-    pub(super) fn peer(&self, protocol: u8, port_be: u16) -> Peer<F::Address> {
-        Peer { group: self.group.group, address: self.peer, protocol, port_be }
+    pub(super) fn peer(&self, port_be: u16) -> Peer<F::Address> {
+        Peer { group: self.group.group, address: self.flow.peer, protocol: self.flow.protocol, port_be }
     }
 
-    /// Opens a flow.
-    ///
-    /// # Errors
-    ///
-    /// The reason why there is no room.
+    /// State of the known flow.
     #[inline(always)]
-    pub(super) fn open(&mut self, flow: Flow<F::Address>, opening: Opening) -> Result<(), Reason> {
-        flows::open::<F, P, T>((self.packet, self.tables), self.context, flow, opening)
+    pub(super) fn state(&self) -> FlowState {
+        FlowState::from_byte(self.known.state)
     }
 
-    /// Whether a flow with these flags allows packets: one that was only audited does not once the group enforces.
+    /// Whether the peer opened the known flow.
     #[inline(always)]
-    pub(super) fn counts(&self, flags: u8) -> bool {
-        flags & flow_flags::AUDITED == 0 || self.group.enforce == 0
+    pub(super) fn is_inbound(&self) -> bool {
+        self.known.flags & flow_flags::INBOUND != 0
+    }
+
+    /// Opens the flow for a packet that passes; without room for it, the packet does not.
+    #[inline(always)]
+    pub(super) fn open<P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
+        &mut self,
+        (packet, tables): (&P, &mut T),
+        context: &Context<'_>,
+        (state, flags): (FlowState, u8),
+        pass: Outcome,
+    ) -> Outcome {
+        self.known = FlowValue {
+            last_seen: context.now,
+            created: context.now,
+            rule: pass.rule,
+            group: self.group.group,
+            state: state as u8,
+            flags,
+            pad: [0; 6],
+        };
+        match flows::open::<F, P, T>(packet, tables, context, self) {
+            flows::Opened::Yes => pass,
+            flows::Opened::FlowQuota => Outcome::deny(Reason::FlowQuota),
+            flows::Opened::DeviceQuota => Outcome::deny(Reason::DeviceQuota),
+        }
     }
 
     /// Passes a packet of a known flow without connection state, and refreshes it. To a device, a flow that was only
     /// audited lets replies through while the group is in audit mode; from a device each packet is audited again.
     #[inline(always)]
-    pub(super) fn known(&mut self, flow: Flow<F::Address>, reason: Reason) -> Option<(Reason, u32)> {
-        let (key, value) = flows::alive::<F, T>(self.tables, self.context, flow)?;
-        let reply = reason == Reason::Reply;
-        let audited = value.flags & flow_flags::AUDITED != 0;
-        if audited && !(reply && self.group.enforce == 0) {
+    pub(super) fn pass_known<T: Tables + FamilyTables<F>>(
+        &mut self,
+        tables: &mut T,
+        context: &Context<'_>,
+        reason: Reason,
+    ) -> Option<Outcome> {
+        if !flows::find::<F, T>(tables, context, self) {
             return None;
         }
-        let inbound = value.flags & flow_flags::INBOUND != 0;
-        let state = if inbound == reply { FlowState::from_byte(value.state) } else { FlowState::Established };
-        flows::refresh::<F, T>(self.tables, self.context, (&key, value), state);
-        Some((reason, value.rule))
+        let reply = matches!(reason, Reason::Reply);
+        if self.known.flags & flow_flags::AUDITED != 0 && !(reply && self.group.enforce == 0) {
+            return None;
+        }
+        let state = if self.is_inbound() == reply { self.state() } else { FlowState::Established };
+        flows::refresh::<F, T>(tables, context, self, state);
+        Some(Outcome::pass(reason, self.known.rule))
     }
 
     /// In audit mode, notes a flow that would have been denied, so that its replies are no denial of their own.
     #[inline(always)]
-    pub(super) fn note_audited(&mut self, flow: Flow<F::Address>) {
-        if self.group.enforce != 0 {
-            return;
+    pub(super) fn note_audited<P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
+        &mut self,
+        on: (&P, &mut T),
+        context: &Context<'_>,
+        denied: Outcome,
+    ) -> Outcome {
+        if self.group.enforce == 0 {
+            // Without room the replies are audited too: nothing else depends on it.
+            let _: Outcome = self.open(on, context, (FlowState::Opening, flow_flags::AUDITED), denied);
         }
-        let group = self.group.group;
-        let opening = Opening { rule: 0, group, state: FlowState::Opening, flags: flow_flags::AUDITED };
-        // Without room the reply is audited too: nothing else depends on it.
-        if self.open(flow, opening).is_err() {}
+        denied
     }
 
-    /// Judges a later fragment: it follows its first one.
-    ///
-    /// # Errors
-    ///
-    /// [`Reason::FragmentOverlap`] when it would overwrite a TCP header (RFC 1858 section 4), [`Reason::Fragment`] when
-    /// its first fragment was not allowed.
+    /// Judges a later fragment: it follows its first one, or is denied; so is one that would overwrite a TCP header
+    /// (RFC 1858 section 4).
     #[inline(always)]
-    pub(super) fn later_fragment(&mut self, offset: u16, kind: u8) -> Result<(Reason, u32), Reason> {
+    pub(super) fn later_fragment<T: Tables + FamilyTables<F>>(
+        &mut self,
+        tables: &mut T,
+        context: &Context<'_>,
+        (offset, kind): (u16, u8),
+    ) -> Outcome {
         if self.network.protocol == TCP && offset < 20 {
-            return Err(Reason::FragmentOverlap);
+            return Outcome::deny(Reason::FragmentOverlap);
         }
-        let flow = self.fragments(kind);
-        let (key, value) = flows::alive::<F, T>(self.tables, self.context, flow).ok_or(Reason::Fragment)?;
-        flows::refresh::<F, T>(self.tables, self.context, (&key, value), FlowState::Opening);
-        Ok((Reason::FragmentOfAllowed, value.rule))
+        self.set_fragments(kind);
+        if !flows::find::<F, T>(tables, context, self) {
+            return Outcome::deny(Reason::Fragment);
+        }
+        flows::refresh::<F, T>(tables, context, self, FlowState::Opening);
+        Outcome::pass(Reason::FragmentOfAllowed, self.known.rule)
     }
 
     /// Lets the later fragments of an allowed first one follow.
-    ///
-    /// # Errors
-    ///
-    /// The reason why there is no room.
     #[inline(always)]
-    pub(super) fn first_fragment(&mut self, pass: (Reason, u32), kind: u8) -> Result<(Reason, u32), Reason> {
-        debug_assert!(self.network.fragment == Fragment::First, "only a first fragment opens the way for others");
-        let flow = self.fragments(kind);
-        let group = self.group.group;
-        self.open(flow, Opening { rule: pass.1, group, state: FlowState::Opening, flags: 0 })?;
-        Ok(pass)
+    pub(super) fn first_fragment<P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
+        &mut self,
+        on: (&P, &mut T),
+        context: &Context<'_>,
+        (pass, kind): (Outcome, u8),
+    ) -> Outcome {
+        self.set_fragments(kind);
+        self.open(on, context, (FlowState::Opening, 0), pass)
     }
 
     #[inline(always)]
-    fn fragments(&self, kind: u8) -> Flow<F::Address> {
+    fn set_fragments(&mut self, kind: u8) {
         debug_assert!(kind != flow_kind::TRANSPORT, "fragments have kinds of their own");
         // Over IPv6 the protocol behind the fragment header may differ between fragments (RFC 8200 section 4.5): the
         // identification alone names the datagram.
         let protocol = if F::ADDRESS_BITS == 32 { self.network.protocol } else { 0 };
         let [a, b, c, d] = self.network.identification_be.to_ne_bytes();
-        let ports = (u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d]));
-        self.flow(protocol, ports, kind)
+        self.set_flow(protocol, (u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d])), kind);
     }
 }

@@ -4,15 +4,15 @@
 //! has ended since. So no device can use up another's flows, and ended flows are cleared away without a daemon.
 
 use super::Context;
+use super::case::Case;
 use crate::abi::{DeviceKey, DeviceValue, FlowState, FlowValue, Ticks, Timeouts, flow_flags, flow_kind};
-use crate::family::{Family, Flow};
+use crate::family::Family;
 use crate::packet::transport::{TCP, UDP};
 use crate::packet::{Packet, ethernet};
-use crate::tables::{FamilyTables, Tables};
-use crate::verdict::Reason;
+use crate::tables::{FamilyTables, SlotRun, Tables};
 
 /// Slots that are tried for one flow; the cursor moves on, so a retransmission tries the next ones.
-const PROBES: u32 = 16;
+pub const PROBES: u32 = 16;
 
 /// First tick at which the flow has ended.
 #[inline(always)]
@@ -31,110 +31,108 @@ pub fn ends_at(timeouts: &Timeouts, protocol: u8, kind: u8, value: &FlowValue) -
     value.last_seen.saturating_add(Ticks::from(idle))
 }
 
-/// The flow, when it has not ended.
-#[inline(always)]
-pub(super) fn alive<F: Family, T: Tables + FamilyTables<F>>(
+/// Finds the flow of the case, when it has not ended, and notes its entry there.
+// A frame of its own: BPF programs have 512 bytes of stack in all.
+#[inline(never)]
+pub(super) fn find<F: Family, T: Tables + FamilyTables<F>>(
     tables: &T,
     context: &Context<'_>,
-    flow: Flow<F::Address>,
-) -> Option<(F::FlowKey, FlowValue)> {
-    let key = F::flow_key(flow);
-    let value = FamilyTables::<F>::flow(tables, &key)?;
-    let ends = ends_at(&context.config.timeouts, flow.protocol, flow.kind, &value);
-    (context.now < ends).then_some((key, value))
+    case: &mut Case<F>,
+) -> bool {
+    let key = F::flow_key(case.flow);
+    let Some(found) = FamilyTables::<F>::flow(tables, &key) else {
+        return false;
+    };
+    case.known = found;
+    context.now < ends_at(&context.config.timeouts, case.flow.protocol, case.flow.kind, &found)
 }
 
-/// Notes that the flow was seen, in this state. Writes at most once a second unless the state changes.
+/// Notes that the known flow was seen, in this state. Writes at most once a second unless the state changes.
 #[inline(always)]
 pub(super) fn refresh<F: Family, T: Tables + FamilyTables<F>>(
     tables: &mut T,
     context: &Context<'_>,
-    (key, value): (&F::FlowKey, FlowValue),
+    case: &mut Case<F>,
     state: FlowState,
 ) {
     let second = Ticks::from(context.config.ticks_per_second);
-    let fresh = context.now.saturating_sub(value.last_seen) < second;
-    if fresh && value.state == state as u8 {
-        return;
+    let fresh = context.now.saturating_sub(case.known.last_seen) < second;
+    if !fresh || case.known.state != state as u8 {
+        case.known.last_seen = context.now;
+        case.known.state = state as u8;
+        write::<F, T>(tables, case);
     }
-    let value = FlowValue { last_seen: context.now, state: state as u8, ..value };
-    FamilyTables::<F>::update_flow(tables, key, &value);
 }
 
-/// How a flow begins.
-#[derive(Clone, Copy)]
-pub(super) struct Opening {
-    pub(super) rule: u32,
-    pub(super) group: u32,
-    pub(super) state: FlowState,
-    pub(super) flags: u8,
+#[inline(never)]
+fn write<F: Family, T: Tables + FamilyTables<F>>(tables: &mut T, case: &Case<F>) {
+    FamilyTables::<F>::update_flow(tables, &F::flow_key(case.flow), &case.known);
 }
 
-/// Opens the flow, or begins it anew.
-///
-/// # Errors
-///
-/// [`Reason::FlowQuota`] or [`Reason::DeviceQuota`] when there is no room.
-#[inline(always)]
+/// Whether a flow could be opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Opened {
+    /// It is there.
+    Yes,
+    /// The device has no free slot, or the table is full.
+    FlowQuota,
+    /// There is no room for another device.
+    DeviceQuota,
+}
+
+/// Opens the flow of the case with the entry that is noted there, or begins it anew.
+// A frame of its own: BPF programs have 512 bytes of stack in all, and this is the rare path.
+#[inline(never)]
 pub(super) fn open<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-    (packet, tables): (&P, &mut T),
+    packet: &P,
+    tables: &mut T,
     context: &Context<'_>,
-    flow: Flow<F::Address>,
-    opening: Opening,
-) -> Result<(), Reason> {
-    let key = F::flow_key(flow);
-    let value = FlowValue {
-        last_seen: context.now,
-        created: context.now,
-        rule: opening.rule,
-        group: opening.group,
-        state: opening.state as u8,
-        flags: opening.flags,
-        pad: [0; 6],
-    };
+    case: &Case<F>,
+) -> Opened {
+    let key = F::flow_key(case.flow);
     if FamilyTables::<F>::flow(tables, &key).is_some() {
-        FamilyTables::<F>::update_flow(tables, &key, &value);
-        return Ok(());
+        FamilyTables::<F>::update_flow(tables, &key, &case.known);
+        return Opened::Yes;
     }
-    let mac = if opening.flags & flow_flags::INBOUND == 0 { ethernet::source_mac(packet) } else { [0; 6] };
-    let newcomer = DeviceValue {
-        last_seen: context.now,
-        index: 0,
-        cursor: 0,
-        group: opening.group,
-        mac,
-        pad: [0; 6],
+    let Some((index, cursor)) = claim_slots::<F, P, T>(packet, tables, context, case) else {
+        return Opened::DeviceQuota;
     };
-    let device = DeviceKey { address: F::mapped(flow.device) };
-    let (index, cursor) = tables.claim_slots(&device, &newcomer, PROBES).ok_or(Reason::DeviceQuota)?;
-    let slots = context.config.flows_per_device;
-    if slots == 0 {
-        return Err(Reason::FlowQuota);
-    }
-    for probe in 0..PROBES {
-        let slot = index.wrapping_mul(slots).wrapping_add(cursor.wrapping_add(probe) % slots);
-        if take::<F, T>(tables, context, slot) {
-            FamilyTables::<F>::set_slot(tables, slot, &key);
-            let inserted = FamilyTables::<F>::insert_flow(tables, &key, &value);
-            return if inserted { Ok(()) } else { Err(Reason::FlowQuota) };
-        }
-    }
-    Err(Reason::FlowQuota)
+    let first = index.wrapping_mul(context.config.flows_per_device);
+    let Some(slot) = FamilyTables::<F>::free_slot(tables, first, cursor, context) else {
+        return Opened::FlowQuota;
+    };
+    FamilyTables::<F>::set_slot(tables, slot, &key);
+    if FamilyTables::<F>::insert_flow(tables, &key, &case.known) { Opened::Yes } else { Opened::FlowQuota }
+}
+
+#[inline(always)]
+fn claim_slots<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
+    packet: &P,
+    tables: &mut T,
+    context: &Context<'_>,
+    case: &Case<F>,
+) -> Option<(u32, u32)> {
+    let from_device = case.known.flags & flow_flags::INBOUND == 0;
+    let mac = if from_device { ethernet::source_mac(packet) } else { [0; 6] };
+    let group = case.group.group;
+    let newcomer = DeviceValue { last_seen: context.now, index: 0, cursor: 0, group, mac, pad: [0; 6] };
+    tables.claim_slots(&DeviceKey { address: F::mapped(case.flow.device) }, &newcomer, PROBES)
 }
 
 /// Whether the slot is free, after clearing away what has ended in it.
 #[inline(always)]
-fn take<F: Family, T: Tables + FamilyTables<F>>(tables: &mut T, context: &Context<'_>, slot: u32) -> bool {
-    let Some(key) = FamilyTables::<F>::slot(tables, slot) else {
+pub fn clear_slot<F: Family, T: FamilyTables<F>>(tables: &mut T, run: &SlotRun, slot: u32) -> bool {
+    let Some(key) = tables.slot(slot) else {
         return false;
     };
-    let Some(value) = FamilyTables::<F>::flow(tables, &key) else {
+    let Some(value) = tables.flow(&key) else {
         return true;
     };
     let (protocol, kind) = F::protocol_and_kind(&key);
-    if context.now < ends_at(&context.config.timeouts, protocol, kind, &value) {
+    if run.now < ends_at(&run.timeouts, protocol, kind, &value) {
         return false;
     }
-    FamilyTables::<F>::remove_flow(tables, &key);
+    tables.remove_flow(&key);
     true
 }

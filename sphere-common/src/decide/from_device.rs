@@ -1,95 +1,99 @@
 //! What a device sends: allowed endpoints, flows that were allowed, and the little that every device must say.
 
-use super::flows::{self, Opening};
-use super::policy::{self, Peer, Permission};
+use super::case::Case;
+use super::policy::{self, Outcome};
 use super::subnet::{self, Membership};
-use super::{Context, Decision, case::Case, related, unattributed};
-use crate::abi::{FlowState, SubnetValue, flow_flags, flow_kind};
+use super::{Context, Decision, NO_GROUP, flows, related};
+use crate::abi::{FlowState, flow_flags, flow_kind};
 use crate::classify::{Subject, Transport};
 use crate::family::{Family, Scope};
-use crate::packet::ethernet::Link;
 use crate::packet::icmp::Message;
 use crate::packet::transport::{Ports, TCP, TcpFlags, UDP};
 use crate::packet::{Fragment, Network, Packet};
 use crate::tables::{FamilyTables, Tables};
 use crate::verdict::{Direction, Reason};
 
-/// A reason to pass and the rule behind it, or a reason to deny.
-type Outcome = Result<(Reason, u32), Reason>;
-
 /// Judges an IP packet that came in on a device port.
-#[inline(always)]
+// A frame of its own for each family: BPF programs have 512 bytes of stack in all.
+#[inline(never)]
 pub(super) fn judge<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
     packet: &P,
     tables: &mut T,
     context: &Context<'_>,
-    link: &Link,
-) -> Decision {
-    let blank = Subject { ethertype_be: link.ethertype_be, vlan: link.vlan, ..Subject::default() };
-    let (source, destination) = match F::addresses(packet, link.payload) {
+    (case, decision): (&mut Case<F>, &mut Decision),
+) {
+    decision.subject = Subject { ethertype_be: case.link.ethertype_be, vlan: case.link.vlan, ..Subject::default() };
+    let (source, destination) = match F::addresses(packet, case.link.payload()) {
         Ok(addresses) => addresses,
-        Err(reason) => return unattributed(tables, context, reason, blank),
+        Err(reason) => return decision.deny_unattributed(tables, context, reason),
     };
-    let subject = |network: Option<&Network>, transport: Option<Transport>| {
-        let (device_port_be, peer_port_be) = match transport {
-            Some(Transport::Icmp(icmp)) => (0, icmp.type_code_be),
-            Some(other) => other.ports_be(),
-            None => (0, 0),
-        };
-        let (device, peer) = (F::mapped(source), F::mapped(destination));
-        let protocol = network.map_or(0, |network| network.protocol);
-        Subject { device, peer, device_port_be, peer_port_be, protocol, ..blank }
-    };
-    let group = match subnet::find::<F, T>(tables, context, source) {
-        Membership::Device(group) => group,
+    case.network = Network::UNKNOWN;
+    case.flow.device = source;
+    case.flow.peer = destination;
+    match subnet::find::<F, T>(tables, context, source) {
+        Membership::Device(group) => case.group = group,
         Membership::Elsewhere | Membership::Foreign if is_reserved::<F>(context, source, destination) => {
-            return unattributed(tables, context, Reason::Reserved, subject(None, None));
+            decision.name::<F>(case);
+            return decision.deny_unattributed(tables, context, Reason::Reserved);
         }
         Membership::Elsewhere => {
-            return unattributed(tables, context, Reason::ForeignSource, subject(None, None));
+            decision.name::<F>(case);
+            return decision.deny_unattributed(tables, context, Reason::ForeignSource);
         }
         Membership::Foreign => {
-            return match foreign::<F, P, T>(packet, tables, context, (link, destination)) {
-                Ok(reason) => Decision::pass(reason, 0, super::NO_GROUP),
-                Err(reason) => unattributed(tables, context, reason, subject(None, None)),
-            };
+            let reason = foreign::<F, P, T>(packet, tables, context, case);
+            if !reason.is_denial() {
+                return decision.pass(Outcome::pass(reason, 0), NO_GROUP);
+            }
+            decision.name::<F>(case);
+            return decision.deny_unattributed(tables, context, reason);
         }
-    };
-    let deny = |reason, network: Option<&Network>, transport| {
-        Decision::deny(reason, group.enforce != 0, group.group, subject(network, transport))
-    };
-    if is_reserved::<F>(context, source, destination) {
-        return deny(Reason::Reserved, None, None);
     }
-    let network = match F::network(packet, link.payload) {
-        Ok(network) => network,
-        Err(reason) => return deny(reason, None, None),
-    };
-    let mut case = Case::<F, P, T> { packet, tables, context, group, device: source, peer: destination, network };
-    if let Fragment::Later { offset } = network.fragment {
-        return match case.later_fragment(offset, flow_kind::FRAGMENT_OUT) {
-            Ok((reason, rule)) => Decision::pass(reason, rule, group.group),
-            Err(reason) => deny(reason, Some(&network), None),
-        };
+    let outcome = attributed::<F, P, T>(packet, tables, context, case);
+    if outcome.is_denial() {
+        decision.name_transport::<F, P>(packet, case, Direction::Ingress);
+        return decision.deny(outcome.reason, &case.group);
     }
-    let transport = match Transport::parse::<F, P>(packet, &network) {
-        Ok(transport) => transport,
-        Err(reason) => return deny(reason, Some(&network), None),
-    };
-    let outcome = match transport {
-        Transport::Tcp(ports, flags) => tcp(&mut case, ports, flags),
-        Transport::Udp(ports) => udp(&mut case, ports),
-        Transport::Icmp(icmp) => control(&mut case, icmp.message),
-        Transport::Other => connectionless(&mut case, (0, 0)),
-    };
-    let outcome = match outcome {
-        Ok(pass) if network.fragment == Fragment::First => case.first_fragment(pass, flow_kind::FRAGMENT_OUT),
-        other => other,
-    };
-    match outcome {
-        Ok((reason, rule)) => Decision::pass(reason, rule, group.group),
-        Err(reason) => deny(reason, Some(&network), Some(transport)),
+    decision.pass(outcome, case.group.group);
+}
+
+/// Judges a packet of a device subnet of this port.
+#[inline(always)]
+fn attributed<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
+    packet: &P,
+    tables: &mut T,
+    context: &Context<'_>,
+    case: &mut Case<F>,
+) -> Outcome {
+    if is_reserved::<F>(context, case.flow.device, case.flow.peer) {
+        return Outcome::deny(Reason::Reserved);
     }
+    if let Err(reason) = F::network(packet, case.link.payload(), &mut case.network) {
+        return Outcome::deny(reason);
+    }
+    if let Fragment::Later { offset } = case.network.fragment {
+        return case.later_fragment(tables, context, (offset, flow_kind::FRAGMENT_OUT));
+    }
+    let outcome = match Transport::parse::<F, P>(packet, &case.network) {
+        Ok(Transport::Tcp(ports, flags)) => tcp(packet, (tables, context), case, (ports, flags)),
+        Ok(Transport::Udp(Ports { source_be, destination_be })) => {
+            if F::is_dhcp_discovery(case.flow.peer, (source_be, destination_be)) {
+                return Outcome::pass(Reason::Dhcp, 0);
+            }
+            case.set_flow(UDP, (source_be, destination_be), flow_kind::TRANSPORT);
+            connectionless(packet, (tables, context), case, destination_be)
+        }
+        Ok(Transport::Icmp(icmp)) => control(packet, (tables, context), case, icmp.message),
+        Ok(Transport::Other) => {
+            case.set_flow(case.network.protocol, (0, 0), flow_kind::TRANSPORT);
+            connectionless(packet, (tables, context), case, 0)
+        }
+        Err(reason) => Outcome::deny(reason),
+    };
+    if case.network.fragment == Fragment::First && !outcome.is_denial() {
+        return case.first_fragment((packet, tables), context, (outcome, flow_kind::FRAGMENT_OUT));
+    }
+    outcome
 }
 
 #[inline(always)]
@@ -105,27 +109,30 @@ fn foreign<F: Family, P: Packet + ?Sized, T: Tables>(
     packet: &P,
     tables: &T,
     context: &Context<'_>,
-    (link, destination): (&Link, F::Address),
-) -> Result<Reason, Reason> {
+    case: &mut Case<F>,
+) -> Reason {
     let flags = tables.port(context.ifindex).map_or(0, |port| port.flags);
     if flags & F::DENY_FOREIGN == 0 {
-        return Ok(Reason::OtherSubnet);
+        return Reason::OtherSubnet;
     }
-    let network = F::network(packet, link.payload)?;
-    if network.fragment == Fragment::Whole {
-        match Transport::parse::<F, P>(packet, &network)? {
-            Transport::Udp(ports)
-                if F::is_dhcp_discovery(destination, (ports.source_be, ports.destination_be)) =>
+    if let Err(reason) = F::network(packet, case.link.payload(), &mut case.network) {
+        return reason;
+    }
+    if case.network.fragment == Fragment::Whole {
+        match Transport::parse::<F, P>(packet, &case.network) {
+            Ok(Transport::Udp(Ports { source_be, destination_be }))
+                if F::is_dhcp_discovery(case.flow.peer, (source_be, destination_be)) =>
             {
-                return Ok(Reason::Dhcp);
+                return Reason::Dhcp;
             }
-            Transport::Icmp(icmp) if icmp.message == Message::Discovery => return Ok(Reason::NeighborDiscovery),
-            Transport::Udp(_) | Transport::Icmp(_) | Transport::Tcp(..) | Transport::Other => {}
+            Ok(Transport::Icmp(icmp)) if icmp.message == Message::Discovery => return Reason::NeighborDiscovery,
+            Ok(Transport::Udp(_) | Transport::Icmp(_) | Transport::Tcp(..) | Transport::Other) => {}
+            Err(reason) => return reason,
         }
     }
-    match F::scope(destination) {
-        Scope::Link => Err(Reason::LinkLocal),
-        Scope::Multicast | Scope::Unicast => Err(Reason::ForeignSource),
+    match F::scope(case.flow.peer) {
+        Scope::Link => Reason::LinkLocal,
+        Scope::Multicast | Scope::Unicast => Reason::ForeignSource,
     }
 }
 
@@ -133,133 +140,86 @@ fn foreign<F: Family, P: Packet + ?Sized, T: Tables>(
 /// longer knows the address.
 #[inline(always)]
 fn tcp<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-    case: &mut Case<'_, F, P, T>,
-    ports: Ports,
-    flags: TcpFlags,
+    packet: &P,
+    (tables, context): (&mut T, &Context<'_>),
+    case: &mut Case<F>,
+    (ports, flags): (Ports, TcpFlags),
 ) -> Outcome {
-    let flow = case.flow(TCP, (ports.source_be, ports.destination_be), flow_kind::TRANSPORT);
-    let peer = case.peer(TCP, ports.destination_be);
-    let permission = policy::outbound::<F, T>(case.tables, case.context, peer);
-    if let Permission::Allowed(reason, value) = permission {
+    case.set_flow(TCP, (ports.source_be, ports.destination_be), flow_kind::TRANSPORT);
+    let found = policy::outbound::<F, T>(tables, context, case.peer(ports.destination_be));
+    if !found.is_denial() {
         if flags.opens() {
-            case.open(flow, Opening { rule: value.rule, group: case.group.group, state: FlowState::Opening, flags: 0 })?;
-        } else if flags.closes()
-            && let Some((key, known)) = flows::alive::<F, T>(case.tables, case.context, flow)
-        {
-            flows::refresh::<F, T>(case.tables, case.context, (&key, known), FlowState::Closing);
+            return case.open((packet, tables), context, (FlowState::Opening, 0), found);
         }
-        return Ok((reason, value.rule));
+        if flags.closes() && flows::find::<F, T>(tables, context, case) {
+            flows::refresh::<F, T>(tables, context, case, FlowState::Closing);
+        }
+        return found;
     }
-    if let Some((key, known)) = flows::alive::<F, T>(case.tables, case.context, flow)
-        && known.flags & flow_flags::AUDITED == 0
-    {
-        let state = FlowState::from_byte(known.state);
-        let inbound = known.flags & flow_flags::INBOUND != 0;
-        let next = match (flags.closes(), inbound, state) {
-            (true, _, _) => FlowState::Closing,
-            (false, true, FlowState::Opening) => FlowState::Established,
-            (false, _, state) => state,
-        };
+    if flows::find::<F, T>(tables, context, case) && case.known.flags & flow_flags::AUDITED == 0 {
+        let (state, inbound) = (case.state(), case.is_inbound());
         // A new connection asks policy; only a retransmitted SYN may lean on its flow.
         if !flags.opens() || (state == FlowState::Opening && !inbound) {
-            flows::refresh::<F, T>(case.tables, case.context, (&key, known), next);
-            return Ok((Reason::Flow, known.rule));
+            let next = match (flags.closes(), inbound, state) {
+                (true, _, _) => FlowState::Closing,
+                (false, true, FlowState::Opening) => FlowState::Established,
+                (false, _, state) => state,
+            };
+            flows::refresh::<F, T>(tables, context, case, next);
+            return Outcome::pass(Reason::Flow, case.known.rule);
         }
     }
-    let expired = matches!(permission, Permission::Expired);
-    let reason = policy::denial::<F>(case.context, peer, expired);
+    let denied = Outcome::deny(policy::denial::<F>(context, case.peer(ports.destination_be), found.reason));
     if flags.opens() {
-        case.note_audited(flow);
+        return case.note_audited((packet, tables), context, denied);
     }
-    Err(reason)
-}
-
-/// UDP: the flow first, since each datagram must find or open it.
-#[inline(always)]
-fn udp<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-    case: &mut Case<'_, F, P, T>,
-    ports: Ports,
-) -> Outcome {
-    let between = (ports.source_be, ports.destination_be);
-    match connectionless_of(case, UDP, between) {
-        Err(_) if F::is_dhcp_discovery(case.peer, between) => Ok((Reason::Dhcp, 0)),
-        outcome => outcome,
-    }
+    denied
 }
 
 /// ICMP and ICMPv6.
 #[inline(always)]
 fn control<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-    case: &mut Case<'_, F, P, T>,
+    packet: &P,
+    (tables, context): (&mut T, &Context<'_>),
+    case: &mut Case<F>,
     message: Message,
 ) -> Outcome {
     match message {
-        Message::EchoRequest { identifier_be } | Message::EchoReply { identifier_be } => {
-            let request = matches!(message, Message::EchoRequest { .. });
-            let flow = case.flow(F::ICMP, (identifier_be, identifier_be), flow_kind::TRANSPORT);
-            if let Some(pass) = case.known(flow, Reason::Flow) {
-                return Ok(pass);
-            }
-            if !request {
-                return Err(Reason::Icmp);
-            }
-            let peer = case.peer(F::ICMP, 0);
-            allow_and_open(case, flow, peer)
+        Message::EchoRequest { identifier_be } => {
+            case.set_flow(F::ICMP, (identifier_be, identifier_be), flow_kind::TRANSPORT);
+            connectionless(packet, (tables, context), case, 0)
         }
-        Message::Error => {
-            let about = (Direction::Ingress, case.device, case.group.group);
-            let allowed = related::is_about_allowed_flow::<F, P, T>(
-                (case.packet, case.tables),
-                case.context,
-                &case.network,
-                about,
-            );
-            if allowed { Ok((Reason::Related, 0)) } else { Err(Reason::Icmp) }
+        Message::EchoReply { identifier_be } => {
+            case.set_flow(F::ICMP, (identifier_be, identifier_be), flow_kind::TRANSPORT);
+            match case.pass_known(tables, context, Reason::Flow) {
+                Some(pass) => pass,
+                None => Outcome::deny(Reason::Icmp),
+            }
         }
-        Message::Discovery => Ok((Reason::NeighborDiscovery, 0)),
-        Message::Other => Err(policy::denial::<F>(case.context, case.peer(F::ICMP, 0), false)),
+        Message::Error => related::judge::<F, P, T>((packet, tables), context, case, Direction::Ingress),
+        Message::Discovery => Outcome::pass(Reason::NeighborDiscovery, 0),
+        Message::Other => {
+            case.set_flow(F::ICMP, (0, 0), flow_kind::TRANSPORT);
+            Outcome::deny(policy::denial::<F>(context, case.peer(0), Reason::Destination))
+        }
     }
 }
 
+/// A protocol without connections: the flow first, since each packet must find or open it.
 #[inline(always)]
 fn connectionless<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-    case: &mut Case<'_, F, P, T>,
-    ports: (u16, u16),
+    packet: &P,
+    (tables, context): (&mut T, &Context<'_>),
+    case: &mut Case<F>,
+    policy_port_be: u16,
 ) -> Outcome {
-    let protocol = case.network.protocol;
-    connectionless_of(case, protocol, ports)
-}
-
-#[inline(always)]
-fn connectionless_of<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-    case: &mut Case<'_, F, P, T>,
-    protocol: u8,
-    (device_port_be, peer_port_be): (u16, u16),
-) -> Outcome {
-    let flow = case.flow(protocol, (device_port_be, peer_port_be), flow_kind::TRANSPORT);
-    if let Some(pass) = case.known(flow, Reason::Flow) {
-        return Ok(pass);
+    if let Some(pass) = case.pass_known(tables, context, Reason::Flow) {
+        return pass;
     }
-    let peer = case.peer(protocol, peer_port_be);
-    allow_and_open(case, flow, peer)
-}
-
-#[inline(always)]
-fn allow_and_open<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-    case: &mut Case<'_, F, P, T>,
-    flow: crate::family::Flow<F::Address>,
-    peer: Peer<F::Address>,
-) -> Outcome {
-    match policy::outbound::<F, T>(case.tables, case.context, peer) {
-        Permission::Allowed(reason, value) => {
-            let SubnetValue { group, .. } = case.group;
-            case.open(flow, Opening { rule: value.rule, group, state: FlowState::Opening, flags: 0 })?;
-            Ok((reason, value.rule))
-        }
-        permission => {
-            let reason = policy::denial::<F>(case.context, peer, matches!(permission, Permission::Expired));
-            case.note_audited(flow);
-            Err(reason)
-        }
+    let found = policy::outbound::<F, T>(tables, context, case.peer(policy_port_be));
+    if found.is_denial() {
+        let denied = Outcome::deny(policy::denial::<F>(context, case.peer(policy_port_be), found.reason));
+        return case.note_audited((packet, tables), context, denied);
     }
+    case.open((packet, tables), context, (FlowState::Opening, 0), found)
 }

@@ -12,13 +12,15 @@ mod related;
 mod subnet;
 mod to_device;
 
-use crate::abi::{Config, Ticks};
+use crate::abi::{Config, SubnetValue, Ticks};
 use crate::classify::Subject;
-use crate::family::{V4, V6};
+use crate::family::{Family, V4, V6};
 use crate::packet::ethernet::{self, Link};
-use crate::packet::Packet;
+use crate::packet::{Fragment, Packet, transport};
 use crate::tables::Tables;
-use crate::verdict::{Reason, Verdict};
+use crate::verdict::{Direction, Reason, Verdict};
+use case::Case;
+use policy::Outcome;
 
 /// Group of a frame that belongs to none.
 pub const NO_GROUP: u32 = u32::MAX;
@@ -52,38 +54,138 @@ pub struct Decision {
 
 impl Decision {
     #[inline(always)]
-    fn pass(reason: Reason, rule: u32, group: u32) -> Self {
-        Self { verdict: Verdict::Pass, reason, rule, group, subject: Subject::default() }
+    fn pass(&mut self, outcome: Outcome, group: u32) {
+        self.verdict = Verdict::Pass;
+        self.reason = outcome.reason;
+        self.rule = outcome.rule;
+        self.group = group;
     }
 
     #[inline(always)]
-    fn deny(reason: Reason, enforce: bool, group: u32, subject: Subject) -> Self {
-        let verdict = if enforce { Verdict::Deny } else { Verdict::Audit };
-        Self { verdict, reason, rule: 0, group, subject }
+    fn deny(&mut self, reason: Reason, group: &SubnetValue) {
+        self.verdict = if group.enforce == 0 { Verdict::Audit } else { Verdict::Deny };
+        self.reason = reason;
+        self.rule = 0;
+        self.group = group.group;
+    }
+
+    /// Denies a frame that cannot be put to a group: the mode of its port counts.
+    #[inline(always)]
+    fn deny_unattributed<T: Tables>(&mut self, tables: &T, context: &Context<'_>, reason: Reason) {
+        let enforce = tables.port(context.ifindex).map_or(1, |port| port.enforce);
+        self.deny(reason, &SubnetValue { group: NO_GROUP, enforce, ..SubnetValue::default() });
+    }
+
+    /// Names device and peer.
+    #[inline(always)]
+    fn name<F: Family>(&mut self, case: &Case<F>) {
+        self.subject.device = F::mapped(case.flow.device);
+        self.subject.peer = F::mapped(case.flow.peer);
+    }
+
+    /// Names device and peer, protocol and ports, as far as the packet can be read. Type and code of a control message
+    /// stand in the place of the peer's port.
+    #[inline(always)]
+    fn name_transport<F: Family, P: Packet + ?Sized>(
+        &mut self,
+        packet: &P,
+        case: &Case<F>,
+        direction: Direction,
+    ) {
+        // An ICMP error may have put the quoted packet's peer into the flow: the frame itself is named.
+        let Ok((source, destination)) = F::addresses(packet, case.link.payload()) else {
+            return;
+        };
+        let (device, peer) = match direction {
+            Direction::Ingress => (source, destination),
+            Direction::Egress => (destination, source),
+        };
+        self.subject.device = F::mapped(device);
+        self.subject.peer = F::mapped(peer);
+        self.subject.protocol = case.network.protocol;
+        if matches!(case.network.fragment, Fragment::Later { .. }) {
+            return;
+        }
+        match case.network.protocol {
+            transport::TCP | transport::UDP => {
+                let Some(ports) = transport::ports(packet, case.network.payload()) else {
+                    return;
+                };
+                let (device_port_be, peer_port_be) = match direction {
+                    Direction::Ingress => (ports.source_be, ports.destination_be),
+                    Direction::Egress => (ports.destination_be, ports.source_be),
+                };
+                self.subject.device_port_be = device_port_be;
+                self.subject.peer_port_be = peer_port_be;
+            }
+            protocol if protocol == F::ICMP => {
+                self.subject.peer_port_be = packet.u16_be(case.network.payload()).unwrap_or(0);
+            }
+            _ => {}
+        }
     }
 }
 
-/// Judges a frame that came in on a device port.
-#[inline(always)]
-pub fn ingress<P: Packet + ?Sized, T: Tables>(packet: &P, tables: &mut T, context: &Context<'_>) -> Decision {
-    match link(packet, tables, context) {
-        Ok(link) if link.ethertype_be == ethernet::IPV4_BE => {
-            from_device::judge::<V4, P, T>(packet, tables, context, &link)
-        }
-        Ok(link) => from_device::judge::<V6, P, T>(packet, tables, context, &link),
-        Err(decision) => decision,
+/// What is known of the frame in hand. The caller keeps it: it would take much of a BPF program's stack, and what lies
+/// in a map makes the ways through a program merge for the verifier.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Workspace {
+    /// What happens to the frame.
+    pub decision: Decision,
+    v4: Case<V4>,
+    v6: Case<V6>,
+}
+
+impl Default for Workspace {
+    fn default() -> Self {
+        let (verdict, reason, subject) = (Verdict::Pass, Reason::OtherSubnet, Subject::default());
+        let decision = Decision { verdict, reason, rule: 0, group: NO_GROUP, subject };
+        Self { decision, v4: Case::default(), v6: Case::default() }
     }
 }
 
-/// Judges a frame that is about to leave through a device port.
+/// Judges a frame that came in on a device port, and leaves the decision in the workspace.
 #[inline(always)]
-pub fn egress<P: Packet + ?Sized, T: Tables>(packet: &P, tables: &mut T, context: &Context<'_>) -> Decision {
-    match link(packet, tables, context) {
-        Ok(link) if link.ethertype_be == ethernet::IPV4_BE => {
-            to_device::judge::<V4, P, T>(packet, tables, context, &link)
+pub fn ingress<P: Packet + ?Sized, T: Tables>(
+    packet: &P,
+    tables: &mut T,
+    context: &Context<'_>,
+    workspace: &mut Workspace,
+) {
+    let Workspace { decision, v4, v6 } = workspace;
+    match link(packet, tables, context, decision) {
+        Some(link) if link.ethertype_be == ethernet::IPV4_BE => {
+            v4.link = link;
+            from_device::judge::<V4, P, T>(packet, tables, context, (v4, decision));
         }
-        Ok(link) => to_device::judge::<V6, P, T>(packet, tables, context, &link),
-        Err(decision) => decision,
+        Some(link) => {
+            v6.link = link;
+            from_device::judge::<V6, P, T>(packet, tables, context, (v6, decision));
+        }
+        None => {}
+    }
+}
+
+/// Judges a frame that is about to leave through a device port, and leaves the decision in the workspace.
+#[inline(always)]
+pub fn egress<P: Packet + ?Sized, T: Tables>(
+    packet: &P,
+    tables: &mut T,
+    context: &Context<'_>,
+    workspace: &mut Workspace,
+) {
+    let Workspace { decision, v4, v6 } = workspace;
+    match link(packet, tables, context, decision) {
+        Some(link) if link.ethertype_be == ethernet::IPV4_BE => {
+            v4.link = link;
+            to_device::judge::<V4, P, T>(packet, tables, context, (v4, decision));
+        }
+        Some(link) => {
+            v6.link = link;
+            to_device::judge::<V6, P, T>(packet, tables, context, (v6, decision));
+        }
+        None => {}
     }
 }
 
@@ -93,30 +195,31 @@ fn link<P: Packet + ?Sized, T: Tables>(
     packet: &P,
     tables: &T,
     context: &Context<'_>,
-) -> Result<Link, Decision> {
+    decision: &mut Decision,
+) -> Option<Link> {
     if context.config.ticks_per_second == 0 {
-        return Err(Decision::deny(Reason::Unconfigured, true, NO_GROUP, Subject::default()));
+        decision.subject = Subject::default();
+        decision.deny(Reason::Unconfigured, &SubnetValue { group: NO_GROUP, enforce: 1, ..SubnetValue::default() });
+        return None;
     }
     let link = match Link::parse(packet) {
         Ok(link) => link,
-        Err(reason) => return Err(unattributed(tables, context, reason, Subject::default())),
+        Err(reason) => {
+            decision.subject = Subject::default();
+            decision.deny_unattributed(tables, context, reason);
+            return None;
+        }
     };
     match link.ethertype_be {
-        ethernet::IPV4_BE | ethernet::IPV6_BE => Ok(link),
-        ethernet::ARP_BE => Err(Decision::pass(Reason::Arp, 0, NO_GROUP)),
+        ethernet::IPV4_BE | ethernet::IPV6_BE => return Some(link),
+        ethernet::ARP_BE => decision.pass(Outcome::pass(Reason::Arp, 0), NO_GROUP),
         other if ethernet::is_link_control(packet, other) => {
-            Err(Decision::pass(Reason::LinkControl, 0, NO_GROUP))
+            decision.pass(Outcome::pass(Reason::LinkControl, 0), NO_GROUP);
         }
         ethertype_be => {
-            let subject = Subject { ethertype_be, vlan: link.vlan, ..Subject::default() };
-            Err(unattributed(tables, context, Reason::EtherType, subject))
+            decision.subject = Subject { ethertype_be, vlan: link.vlan, ..Subject::default() };
+            decision.deny_unattributed(tables, context, Reason::EtherType);
         }
     }
-}
-
-/// A denial of a frame that cannot be put to a group: the mode of its port counts.
-#[inline(always)]
-fn unattributed<T: Tables>(tables: &T, context: &Context<'_>, reason: Reason, subject: Subject) -> Decision {
-    let enforce = tables.port(context.ifindex).is_none_or(|port| port.enforce != 0);
-    Decision::deny(reason, enforce, NO_GROUP, subject)
+    None
 }

@@ -16,29 +16,47 @@ pub(super) struct Peer<A> {
     pub(super) port_be: u16,
 }
 
-/// What policy says.
-pub(super) enum Permission {
-    /// Allowed, by this rule.
-    Allowed(Reason, EndpointValue),
-    /// It was allowed until its lease ended.
-    Expired,
-    /// No rule knows it.
-    Unknown,
+/// A reason, and the rule behind it when the reason is one to pass (else 0).
+///
+/// A plain pair rather than a `Result`: the compiler leaves the unused half of an enum undefined, and the verifier
+/// refuses programs that so much as copy it.
+#[derive(Clone, Copy)]
+pub(super) struct Outcome {
+    pub(super) reason: Reason,
+    pub(super) rule: u32,
 }
 
-/// Whether a device of the group may reach the peer: exact table, any port of the address, prefixes.
+impl Outcome {
+    #[inline(always)]
+    pub(super) const fn pass(reason: Reason, rule: u32) -> Self {
+        Self { reason, rule }
+    }
+
+    #[inline(always)]
+    pub(super) const fn deny(reason: Reason) -> Self {
+        Self { reason, rule: 0 }
+    }
+
+    #[inline(always)]
+    pub(super) const fn is_denial(self) -> bool {
+        self.reason.is_denial()
+    }
+}
+
+/// Whether a device of the group may reach the peer: exact table, any port of the address, prefixes. A denial is
+/// [`Reason::Expired`] when a lease has ended, else [`Reason::Destination`]; [`denial`] says it more precisely.
 #[inline(always)]
 pub(super) fn outbound<F: Family, T: Tables + FamilyTables<F>>(
     tables: &T,
     context: &Context<'_>,
     peer: Peer<F::Address>,
-) -> Permission {
+) -> Outcome {
     let Peer { group, address, protocol, port_be } = peer;
     let mut expired = false;
     let exact = F::endpoint_key(group, address, protocol, port_be);
     if let Some(value) = FamilyTables::<F>::endpoint(tables, &exact) {
         if context.now < value.expires {
-            return Permission::Allowed(Reason::Endpoint, value);
+            return Outcome::pass(Reason::Endpoint, value.rule);
         }
         expired = true;
     }
@@ -46,16 +64,17 @@ pub(super) fn outbound<F: Family, T: Tables + FamilyTables<F>>(
         let every_port = F::endpoint_key(group, address, protocol, 0);
         if let Some(value) = FamilyTables::<F>::endpoint(tables, &every_port) {
             if context.now < value.expires {
-                return Permission::Allowed(Reason::Endpoint, value);
+                return Outcome::pass(Reason::Endpoint, value.rule);
             }
             expired = true;
         }
     }
-    match prefix::<F, T>(tables, context, peer) {
-        Some(value) => Permission::Allowed(Reason::Cidr, value),
-        None if expired => Permission::Expired,
-        None => Permission::Unknown,
+    if context.config.flags & F::CIDR_FLAG != 0
+        && let Some(value) = prefix::<F, T>(tables, &peer)
+    {
+        return Outcome::pass(Reason::Cidr, value.rule);
     }
+    Outcome::deny(if expired { Reason::Expired } else { Reason::Destination })
 }
 
 /// The inbound rule that lets the peer open flows to a device's port.
@@ -65,19 +84,20 @@ pub(super) fn inbound<F: Family, T: Tables + FamilyTables<F>>(
     context: &Context<'_>,
     peer: Peer<F::Address>,
 ) -> Option<EndpointValue> {
-    prefix::<F, T>(tables, context, Peer { group: peer.group | INBOUND, ..peer })
-}
-
-#[inline(always)]
-fn prefix<F: Family, T: Tables + FamilyTables<F>>(
-    tables: &T,
-    context: &Context<'_>,
-    peer: Peer<F::Address>,
-) -> Option<EndpointValue> {
     if context.config.flags & F::CIDR_FLAG == 0 {
         return None;
     }
-    let Peer { group, address, protocol, port_be } = peer;
+    prefix::<F, T>(tables, &Peer { group: peer.group | INBOUND, ..peer })
+}
+
+/// The longest prefix rule for the peer: at its port, at any port of its protocol, at all.
+// A frame of its own: BPF programs have 512 bytes of stack in all.
+#[inline(never)]
+fn prefix<F: Family, T: Tables + FamilyTables<F>>(
+    tables: &T,
+    peer: &Peer<F::Address>,
+) -> Option<EndpointValue> {
+    let Peer { group, address, protocol, port_be } = *peer;
     if port_be != 0
         && let Some(value) = FamilyTables::<F>::cidr(tables, F::cidr_data(group, address, protocol, port_be))
     {
@@ -94,9 +114,9 @@ const DNS_TLS_BE: u16 = 853_u16.to_be();
 
 /// Why a destination that no rule allows is denied.
 #[inline(always)]
-pub(super) fn denial<F: Family>(context: &Context<'_>, peer: Peer<F::Address>, expired: bool) -> Reason {
-    if expired {
-        return Reason::Expired;
+pub(super) fn denial<F: Family>(context: &Context<'_>, peer: Peer<F::Address>, found: Reason) -> Reason {
+    if found == Reason::Expired {
+        return found;
     }
     match F::scope(peer.address) {
         Scope::Link => return Reason::LinkLocal,

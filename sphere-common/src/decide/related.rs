@@ -1,72 +1,80 @@
 //! ICMP errors: the packet quoted in them decides.
 
-use super::{Context, flows, policy};
+use super::case::Case;
+use super::policy::{self, Outcome};
+use super::{Context, flows};
 use crate::abi::flow_kind;
 use crate::classify::QUOTE_OFFSET;
-use crate::family::{Family, Flow};
+use crate::family::Family;
 use crate::packet::transport::{self, TCP, UDP};
-use crate::packet::{Fragment, Network, Packet};
+use crate::packet::{Fragment, Packet};
 use crate::tables::{FamilyTables, Tables};
-use crate::verdict::Direction;
-use policy::{Peer, Permission};
+use crate::verdict::{Direction, Reason};
 
-/// Whether the error is about a packet of a flow that is allowed. `device` is where the error comes from or goes to:
-/// the quoted packet must have been its own.
+/// Passes an error about a packet of a flow that is allowed. The quoted packet must have been the device's own.
 #[inline(always)]
-pub(super) fn is_about_allowed_flow<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
+pub(super) fn judge<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
     (packet, tables): (&P, &T),
     context: &Context<'_>,
-    network: &Network,
-    (direction, device, group): (Direction, F::Address, u32),
+    case: &mut Case<F>,
+    direction: Direction,
+) -> Outcome {
+    let denied = Outcome::deny(Reason::Icmp);
+    let at = case.network.payload() + QUOTE_OFFSET;
+    if !set_quoted_flow::<F, P>(packet, at, direction, case) {
+        return denied;
+    }
+    if flows::find::<F, T>(tables, context, case) {
+        return Outcome::pass(Reason::Related, case.known.rule);
+    }
+    if !matches!(case.flow.protocol, TCP | UDP) {
+        return denied;
+    }
+    let found = policy::outbound::<F, T>(tables, context, case.peer(case.flow.peer_port_be));
+    if found.is_denial() { denied } else { Outcome::pass(Reason::Related, found.rule) }
+}
+
+/// Finds the flow that the packet quoted at `at` belongs to. An error from a device is about a packet that it received,
+/// one to a device about a packet that it sent. Where it fails, the flow is that of the outer packet.
+#[inline(always)]
+fn set_quoted_flow<F: Family, P: Packet + ?Sized>(
+    packet: &P,
+    at: usize,
+    direction: Direction,
+    case: &mut Case<F>,
 ) -> bool {
-    let at = network.payload + QUOTE_OFFSET;
+    let outer = case.network;
     let Ok((source, destination)) = F::addresses(packet, at) else {
         return false;
     };
-    let Ok(quoted) = F::quoted(packet, at) else {
-        return false;
-    };
-    if matches!(quoted.fragment, Fragment::Later { .. }) {
-        return false;
-    }
-    // An error from a device is about a packet that it received, one to a device about a packet that it sent.
     let (own, peer) = match direction {
         Direction::Ingress => (destination, source),
         Direction::Egress => (source, destination),
     };
-    if own != device {
+    if own != case.flow.device || F::quoted(packet, at, &mut case.network).is_err() {
+        case.network = outer;
         return false;
     }
-    let Some((device_port_be, peer_port_be)) = ports::<F, P>(packet, &quoted, direction) else {
+    let quoted = case.network;
+    case.network = outer;
+    let found = if matches!(quoted.fragment, Fragment::Later { .. }) {
+        None
+    } else if matches!(quoted.protocol, TCP | UDP) {
+        transport::ports(packet, quoted.payload()).map(|ports| (ports.source_be, ports.destination_be))
+    } else if quoted.protocol == F::ICMP {
+        // An echo has no ports; its identifier stands for both.
+        packet.u16_be(quoted.payload() + 4).map(|identifier_be| (identifier_be, identifier_be))
+    } else {
+        None
+    };
+    let Some((source_port_be, destination_port_be)) = found else {
         return false;
     };
-    let protocol = quoted.protocol;
-    let flow = Flow { device, peer, device_port_be, peer_port_be, protocol, kind: flow_kind::TRANSPORT };
-    if flows::alive::<F, T>(tables, context, flow).is_some() {
-        return true;
-    }
-    let is_transport = matches!(protocol, TCP | UDP);
-    let peer = Peer { group, address: peer, protocol, port_be: peer_port_be };
-    is_transport && matches!(policy::outbound::<F, T>(tables, context, peer), Permission::Allowed(..))
-}
-
-/// Port of the device and of the peer in the quoted packet; for an echo both are its identifier.
-#[inline(always)]
-fn ports<F: Family, P: Packet + ?Sized>(
-    packet: &P,
-    quoted: &Network,
-    direction: Direction,
-) -> Option<(u16, u16)> {
-    if matches!(quoted.protocol, TCP | UDP) {
-        let ports = transport::ports(packet, quoted.payload)?;
-        return Some(match direction {
-            Direction::Ingress => (ports.destination_be, ports.source_be),
-            Direction::Egress => (ports.source_be, ports.destination_be),
-        });
-    }
-    if quoted.protocol == F::ICMP {
-        let identifier_be = packet.u16_be(quoted.payload + 4)?;
-        return Some((identifier_be, identifier_be));
-    }
-    None
+    let ports = match direction {
+        Direction::Ingress => (destination_port_be, source_port_be),
+        Direction::Egress => (source_port_be, destination_port_be),
+    };
+    case.flow.peer = peer;
+    case.set_flow(quoted.protocol, ports, flow_kind::TRANSPORT);
+    true
 }

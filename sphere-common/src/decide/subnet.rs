@@ -34,12 +34,16 @@ pub(super) fn find<F: Family, T: Tables>(tables: &T, context: &Context<'_>, addr
         }
     }
     if context.config.flags & config_flags::SUBNETS_IN_TRIE != 0 {
-        let key = SubnetKey { ifindex_be: context.ifindex.to_be_bytes(), address: F::mapped(address) };
-        if let Some(group) = tables.subnet(&key) {
+        if let Some(group) = find_in_trie(tables, context.ifindex, &F::mapped(address)) {
             return Membership::Device(group);
         }
     }
     membership
+}
+
+#[inline(never)]
+fn find_in_trie<T: Tables>(tables: &T, ifindex: u32, address: &[u8; 16]) -> Option<SubnetValue> {
+    tables.subnet(&SubnetKey { ifindex_be: ifindex.to_be_bytes(), address: *address })
 }
 
 /// Whether the address is the broadcast address of a device subnet of this port (inline ones only: it decides just

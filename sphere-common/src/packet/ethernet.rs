@@ -4,7 +4,7 @@ use super::Packet;
 use crate::verdict::Reason;
 
 /// Length of an untagged header in bytes.
-pub const HEADER_BYTES: usize = 14;
+pub const HEADER_BYTES: u16 = 14;
 /// IPv4 (RFC 894).
 pub const IPV4_BE: u16 = 0x0800_u16.to_be();
 /// IPv6 (RFC 2464).
@@ -28,11 +28,18 @@ pub struct Link {
     pub ethertype_be: u16,
     /// Identifiers of outer and inner tag plus one; 0 without the tag.
     pub vlan: [u16; 2],
-    /// Offset of what follows.
-    pub payload: usize,
+    /// Offset of what follows, at most 22.
+    pub payload_at: u16,
 }
 
 impl Link {
+    /// Offset of what follows.
+    #[must_use]
+    #[inline(always)]
+    pub fn payload(&self) -> usize {
+        usize::from(self.payload_at)
+    }
+
     /// Reads the link header. Up to two tags are followed.
     ///
     /// # Errors
@@ -42,19 +49,19 @@ impl Link {
     pub fn parse<P: Packet + ?Sized>(packet: &P) -> Result<Self, Reason> {
         let untagged = packet.u16_be(12).ok_or(Reason::Malformed)?;
         if !is_tag(untagged) {
-            return Ok(Self { ethertype_be: untagged, vlan: [0, 0], payload: HEADER_BYTES });
+            return Ok(Self { ethertype_be: untagged, vlan: [0, 0], payload_at: HEADER_BYTES });
         }
         let outer = packet.u16_be(14).ok_or(Reason::Malformed)?;
         let once_tagged = packet.u16_be(16).ok_or(Reason::Malformed)?;
         if !is_tag(once_tagged) {
-            return Ok(Self { ethertype_be: once_tagged, vlan: [identifier(outer), 0], payload: 18 });
+            return Ok(Self { ethertype_be: once_tagged, vlan: [identifier(outer), 0], payload_at: 18 });
         }
         let inner = packet.u16_be(18).ok_or(Reason::Malformed)?;
         let twice_tagged = packet.u16_be(20).ok_or(Reason::Malformed)?;
         if is_tag(twice_tagged) {
             return Err(Reason::VlanDepth);
         }
-        Ok(Self { ethertype_be: twice_tagged, vlan: [identifier(outer), identifier(inner)], payload: 22 })
+        Ok(Self { ethertype_be: twice_tagged, vlan: [identifier(outer), identifier(inner)], payload_at: 22 })
     }
 }
 

@@ -84,8 +84,8 @@ fn head<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<(u16, u16),
     if network.payload_bytes < HEADER_BYTES as u32 {
         return Err(Reason::Malformed);
     }
-    let type_code_be = packet.u16_be(network.payload).ok_or(Reason::Malformed)?;
-    let identifier_be = packet.u16_be(network.payload + 4).ok_or(Reason::Malformed)?;
-    packet.u16_be(network.payload + 6).ok_or(Reason::Malformed)?;
+    let type_code_be = packet.u16_be(network.payload()).ok_or(Reason::Malformed)?;
+    let identifier_be = packet.u16_be(network.payload() + 4).ok_or(Reason::Malformed)?;
+    packet.u16_be(network.payload() + 6).ok_or(Reason::Malformed)?;
     Ok((type_code_be, identifier_be))
 }

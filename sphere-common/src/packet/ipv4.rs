@@ -73,7 +73,7 @@ fn header<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<(usize, Network),
             (units, _) => Fragment::Later { offset: units << 3 },
         },
         identification_be,
-        payload: at + bytes,
+        payload_at: packet.merge_paths(at + bytes) as u16,
         payload_bytes: 0,
     };
     Ok((bytes, network))

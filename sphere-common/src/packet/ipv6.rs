@@ -50,7 +50,7 @@ pub fn network<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Network, Rea
         return Err(Reason::Malformed);
     }
     let network = walk(packet, at)?;
-    let extensions = (network.payload - at - HEADER_BYTES) as u32;
+    let extensions = network.payload().wrapping_sub(at + HEADER_BYTES) as u32;
     if length < extensions {
         return Err(Reason::Malformed);
     }
@@ -107,7 +107,7 @@ fn walk<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Network, Reason> {
             _ => (units + 1) * 8,
         };
         protocol = next;
-        extensions += bytes;
+        extensions = packet.merge_paths(extensions + bytes);
         if extensions > MAX_EXTENSION_BYTES {
             return Err(Reason::ExtensionDepth);
         }
@@ -120,7 +120,7 @@ fn walk<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Network, Reason> {
         hop_limit,
         fragment,
         identification_be,
-        payload: at + HEADER_BYTES + extensions,
+        payload_at: packet.merge_paths(at + HEADER_BYTES + extensions) as u16,
         payload_bytes: 0,
     })
 }

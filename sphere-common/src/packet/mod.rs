@@ -19,6 +19,12 @@ pub trait Packet {
     fn u32_be(&self, offset: usize) -> Option<u32>;
     /// Eight bytes at `offset` in memory order, or `None` beyond what can be read.
     fn u64_be(&self, offset: usize) -> Option<u64>;
+    /// Returns `offset`. In the kernel it also makes the verifier forget how the offset came about, so that the ways
+    /// through a header merge behind it instead of multiplying.
+    #[inline(always)]
+    fn merge_paths(&self, offset: usize) -> usize {
+        offset
+    }
     /// Length of the whole frame in bytes, also where not all of it can be read.
     fn frame_bytes(&self) -> u32;
 }
@@ -62,6 +68,7 @@ pub enum Fragment {
 
 /// What the network header says beyond the addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Network {
     /// Number of the protocol behind it.
     pub protocol: u8,
@@ -71,8 +78,21 @@ pub struct Network {
     pub fragment: Fragment,
     /// Identification of the datagram that a fragment belongs to (IPv4: 16 bits).
     pub identification_be: u32,
-    /// Offset in the frame of what follows.
-    pub payload: usize,
+    /// Offset in the frame of what follows: 16 bits, so that the verifier knows a bound wherever it comes from.
+    pub payload_at: u16,
     /// Bytes that follow, as the header says.
     pub payload_bytes: u32,
+}
+
+impl Network {
+    /// Offset in the frame of what follows.
+    #[must_use]
+    #[inline(always)]
+    pub fn payload(&self) -> usize {
+        usize::from(self.payload_at)
+    }
+
+    /// A header of which nothing is known yet.
+    pub const UNKNOWN: Self =
+        Self { protocol: 0, hop_limit: 0, fragment: Fragment::Whole, identification_be: 0, payload_at: 0, payload_bytes: 0 };
 }

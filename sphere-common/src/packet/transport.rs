@@ -52,7 +52,7 @@ pub struct Ports {
 /// [`Reason::FragmentOverlap`] when it is cut off because the first fragment is too small (RFC 1858 section 3).
 #[inline(always)]
 pub fn tcp<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<(Ports, TcpFlags), Reason> {
-    let at = network.payload;
+    let at = network.payload();
     let short = cut_off(network);
     if network.payload_bytes < TCP_BYTES {
         return Err(short);
@@ -78,7 +78,7 @@ pub fn tcp<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<(Ports, 
 /// [`Reason::FragmentOverlap`] when it is cut off because the first fragment is too small.
 #[inline(always)]
 pub fn udp<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<Ports, Reason> {
-    let at = network.payload;
+    let at = network.payload();
     let short = cut_off(network);
     if network.payload_bytes < UDP_BYTES {
         return Err(short);

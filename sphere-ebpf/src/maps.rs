@@ -1,0 +1,232 @@
+//! The kernel tables, and the look-ups over them. Sizes here are placeholders: the daemon sets them from the policy.
+
+use aya_ebpf::bindings::{BPF_EXIST, BPF_F_NO_PREALLOC, BPF_NOEXIST};
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::bpf_loop;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::lpm_trie::Key;
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray, Queue, RingBuf};
+use sphere_common::abi::{
+    COUNTER_SLOTS, Cidr4Data, Cidr6Data, Clock, Config, Counter, DeviceKey, DeviceValue, Endpoint4Key, Endpoint6Key,
+    EndpointValue, EventBudget, Flow4Key, Flow6Key, FlowValue, GroupLabel, MAX_GROUPS, Port, RuleLabel, SubnetKey,
+    SubnetValue,
+};
+use sphere_common::decide::{Context, Workspace, flows};
+use sphere_common::family::{Family, V4, V6};
+use sphere_common::tables::{FamilyTables, SlotRun, Tables};
+
+/// Room for entries until the daemon says otherwise.
+const PLACEHOLDER: u32 = 1024;
+const SUBNETS_MAX: u32 = 1024;
+const PORTS_MAX: u32 = 256;
+/// A power of two, and a multiple of the page size.
+const EVENTS_BYTES: u32 = 1 << 20;
+
+#[map]
+pub(crate) static CONFIG: Array<Config> = Array::with_max_entries(2, 0);
+#[map]
+pub(crate) static ACTIVE: Array<u32> = Array::with_max_entries(1, 0);
+#[map]
+static PORTS: HashMap<u32, Port> = HashMap::with_max_entries(PORTS_MAX, 0);
+#[map]
+static SUBNETS: LpmTrie<SubnetKey, SubnetValue> = LpmTrie::with_max_entries(SUBNETS_MAX, BPF_F_NO_PREALLOC);
+#[map]
+static ENDPOINTS4: HashMap<Endpoint4Key, EndpointValue> = HashMap::with_max_entries(PLACEHOLDER, 0);
+#[map]
+static ENDPOINTS6: HashMap<Endpoint6Key, EndpointValue> = HashMap::with_max_entries(PLACEHOLDER, 0);
+#[map]
+static CIDRS4: LpmTrie<Cidr4Data, EndpointValue> = LpmTrie::with_max_entries(PLACEHOLDER, BPF_F_NO_PREALLOC);
+#[map]
+static CIDRS6: LpmTrie<Cidr6Data, EndpointValue> = LpmTrie::with_max_entries(PLACEHOLDER, BPF_F_NO_PREALLOC);
+#[map]
+static FLOWS4: HashMap<Flow4Key, FlowValue> = HashMap::with_max_entries(PLACEHOLDER, 0);
+#[map]
+static FLOWS6: HashMap<Flow6Key, FlowValue> = HashMap::with_max_entries(PLACEHOLDER, 0);
+#[map]
+static SLOTS4: Array<Flow4Key> = Array::with_max_entries(PLACEHOLDER, 0);
+#[map]
+static SLOTS6: Array<Flow6Key> = Array::with_max_entries(PLACEHOLDER, 0);
+#[map]
+static DEVICES: HashMap<DeviceKey, DeviceValue> = HashMap::with_max_entries(PLACEHOLDER, 0);
+#[map]
+static FREE_DEVICES: Queue<u32> = Queue::with_max_entries(PLACEHOLDER, 0);
+#[map]
+pub(crate) static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(COUNTER_SLOTS, 0);
+#[map]
+pub(crate) static RULE_COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(PLACEHOLDER, 0);
+#[map]
+pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(EVENTS_BYTES, 0);
+#[map]
+pub(crate) static EVENT_BUDGET: PerCpuArray<EventBudget> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub(crate) static CLOCK: Array<Clock> = Array::with_max_entries(1, 0);
+/// Read by people only, kept here so that it lives as long as the rules.
+#[map]
+static RULE_LABELS: Array<RuleLabel> = Array::with_max_entries(PLACEHOLDER, 0);
+/// Read by people only, kept here so that it lives as long as the groups.
+#[map]
+static GROUP_LABELS: Array<GroupLabel> = Array::with_max_entries(MAX_GROUPS, 0);
+
+/// The configuration in force.
+#[inline(always)]
+pub(crate) fn config() -> Option<&'static Config> {
+    let active = *ACTIVE.get(0)?;
+    CONFIG.get(active & 1)
+}
+
+/// What is known of the packet in hand.
+#[map]
+static WORKSPACE: PerCpuArray<Workspace> = PerCpuArray::with_max_entries(1, 0);
+
+/// The workspace of this CPU.
+#[inline(always)]
+pub(crate) fn workspace() -> Option<&'static mut Workspace> {
+    let workspace = WORKSPACE.get_ptr_mut(0)?;
+    // SAFETY: the pointer is to this CPU's own value, and a program is not interrupted by itself. All zero bytes are a
+    // valid workspace, as every enum in it has a variant 0.
+    Some(unsafe { &mut *workspace })
+}
+
+/// The kernel's tables.
+pub(crate) struct KernelTables;
+
+macro_rules! family_tables {
+    ($family:ty, $endpoints:ident, $cidrs:ident, $flows:ident, $slots:ident) => {
+        impl FamilyTables<$family> for KernelTables {
+            #[inline(always)]
+            fn endpoint(&self, key: &<$family as Family>::EndpointKey) -> Option<EndpointValue> {
+                // SAFETY: a torn read is at worst the old expiry beside the new rule; both were allowed.
+                unsafe { $endpoints.get(key) }.copied()
+            }
+            #[inline(always)]
+            fn cidr(&self, data: <$family as Family>::CidrData) -> Option<EndpointValue> {
+                let bits = 8 * size_of::<<$family as Family>::CidrData>() as u32;
+                $cidrs.get(Key::new(bits, data)).copied()
+            }
+            #[inline(always)]
+            fn flow(&self, key: &<$family as Family>::FlowKey) -> Option<FlowValue> {
+                // SAFETY: a torn read mixes two states of one flow, either of which allowed it.
+                unsafe { $flows.get(key) }.copied()
+            }
+            #[inline(always)]
+            fn update_flow(&mut self, key: &<$family as Family>::FlowKey, value: &FlowValue) {
+                // A flow that the daemon removed meanwhile stays removed.
+                if $flows.insert(key, value, u64::from(BPF_EXIST)).is_err() {}
+            }
+            #[inline(always)]
+            fn insert_flow(&mut self, key: &<$family as Family>::FlowKey, value: &FlowValue) -> bool {
+                $flows.insert(key, value, 0).is_ok()
+            }
+            #[inline(always)]
+            fn remove_flow(&mut self, key: &<$family as Family>::FlowKey) {
+                // Another CPU or the daemon may have removed it first.
+                if $flows.remove(key).is_err() {}
+            }
+            #[inline(always)]
+            fn slot(&self, index: u32) -> Option<<$family as Family>::FlowKey> {
+                $slots.get(index).copied()
+            }
+            #[inline(always)]
+            fn free_slot(&mut self, first: u32, cursor: u32, context: &Context<'_>) -> Option<u32> {
+                unsafe extern "C" fn probe(index: u32, _: *mut c_void) -> i64 {
+                    let Some(search) = SEARCH.get_ptr_mut(0) else {
+                        return 1;
+                    };
+                    // SAFETY: the pointer is to this CPU's own value, and a program is not interrupted by itself.
+                    let search = unsafe { &mut *search };
+                    let Some(slot) = search.run.slot(index) else {
+                        return 1;
+                    };
+                    if flows::clear_slot::<$family, KernelTables>(&mut KernelTables, &search.run, slot) {
+                        search.found = slot;
+                        search.is_found = 1;
+                        return 1;
+                    }
+                    0
+                }
+                search(first, cursor, context, probe)
+            }
+            #[inline(always)]
+            fn set_slot(&mut self, index: u32, key: &<$family as Family>::FlowKey) {
+                // The index was just read: it exists.
+                if $slots.set(index, key, 0).is_err() {}
+            }
+        }
+    };
+}
+
+family_tables!(V4, ENDPOINTS4, CIDRS4, FLOWS4, SLOTS4);
+family_tables!(V6, ENDPOINTS6, CIDRS6, FLOWS6, SLOTS6);
+
+impl Tables for KernelTables {
+    #[inline(always)]
+    fn port(&self, ifindex: u32) -> Option<Port> {
+        // SAFETY: the value is four bytes, written whole.
+        unsafe { PORTS.get(ifindex) }.copied()
+    }
+
+    #[inline(always)]
+    fn subnet(&self, key: &SubnetKey) -> Option<SubnetValue> {
+        SUBNETS.get(Key::new(8 * size_of::<SubnetKey>() as u32, *key)).copied()
+    }
+
+    #[inline(always)]
+    fn claim_slots(&mut self, device: &DeviceKey, newcomer: &DeviceValue, slots: u32) -> Option<(u32, u32)> {
+        if let Some(claimed) = claim(device, newcomer, slots) {
+            return Some(claimed);
+        }
+        let index = FREE_DEVICES.pop().ok()??;
+        let admitted = DeviceValue { index, ..*newcomer };
+        if DEVICES.insert(device, admitted, u64::from(BPF_NOEXIST)).is_err() {
+            // Another CPU admitted it first, or the table is full: give the index back.
+            if FREE_DEVICES.push(index, 0).is_err() {}
+        }
+        claim(device, newcomer, slots)
+    }
+}
+
+/// A search for a free slot. It lives in a map because verifiers before kernel 6.7 assume that a callback runs at
+/// most once, and delete what then looks dead on the stack.
+#[repr(C)]
+struct Search {
+    run: SlotRun,
+    found: u32,
+    is_found: u32,
+}
+
+#[map]
+static SEARCH: PerCpuArray<Search> = PerCpuArray::with_max_entries(1, 0);
+
+/// Calls `probe` until it finds a slot.
+#[inline(always)]
+fn search(
+    first: u32,
+    cursor: u32,
+    context: &Context<'_>,
+    probe: unsafe extern "C" fn(u32, *mut c_void) -> i64,
+) -> Option<u32> {
+    let state = SEARCH.get_ptr_mut(0)?;
+    // SAFETY: the pointer is to this CPU's own value, and a program is not interrupted by itself.
+    unsafe {
+        (*state).run = SlotRun::new(first, cursor, context);
+        (*state).is_found = 0;
+        bpf_loop(flows::PROBES, probe as *mut c_void, core::ptr::null_mut(), 0);
+    }
+    let state = SEARCH.get(0)?;
+    (state.is_found != 0).then_some(state.found)
+}
+
+/// Moves the cursor of a known device on.
+#[inline(always)]
+fn claim(device: &DeviceKey, newcomer: &DeviceValue, slots: u32) -> Option<(u32, u32)> {
+    let known = DEVICES.get_ptr_mut(device)?;
+    // SAFETY: the pointer is to a live value of the table. Two CPUs that move the cursor at once may try the same
+    // slots; the flow table itself stays consistent, and at worst one slot is used twice.
+    unsafe {
+        let cursor = (*known).cursor;
+        (*known).cursor = cursor.wrapping_add(slots);
+        (*known).last_seen = newcomer.last_seen;
+        Some(((*known).index, cursor))
+    }
+}

@@ -1,0 +1,104 @@
+//! Exact counters for every packet, and a bounded stream of samples of denials.
+
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use sphere_common::abi::{Counter, EVENT_HEAD_BYTES, Event, counter_index};
+use sphere_common::decide::{Context, Decision};
+use sphere_common::packet::Packet as _;
+use sphere_common::verdict::{Direction, Verdict};
+
+use crate::maps;
+use crate::packet::Frame;
+
+/// Wakes the reader only when a quarter of the ring is waiting; it also looks by itself a few times a second.
+const WAKE_BYTES: u64 = 256 << 10;
+const BPF_RB_NO_WAKEUP: u64 = 1;
+const BPF_RB_FORCE_WAKEUP: u64 = 2;
+const BPF_RB_AVAIL_DATA: u64 = 0;
+
+/// Counts the decision, and samples it when it is a denial that is worth one.
+#[inline(always)]
+pub(crate) fn record(frame: &Frame, context: &Context<'_>, direction: Direction, decision: &Decision) {
+    count(maps::COUNTERS.get_ptr_mut(counter_index(direction, decision.verdict, decision.reason)), frame.bytes);
+    if decision.rule != 0 {
+        count(maps::RULE_COUNTERS.get_ptr_mut(decision.rule), frame.bytes);
+    }
+    match decision.verdict {
+        Verdict::Pass => {}
+        Verdict::Audit | Verdict::Deny if decision.reason.is_quiet() => {}
+        Verdict::Audit | Verdict::Deny => sample(frame, context, direction, decision),
+    }
+}
+
+#[inline(always)]
+fn count(counter: Option<*mut Counter>, bytes: u32) {
+    if let Some(counter) = counter {
+        // SAFETY: the pointer is to this CPU's own value, and a program is not interrupted by itself.
+        unsafe {
+            (*counter).packets += 1;
+            (*counter).bytes += u64::from(bytes);
+        }
+    }
+}
+
+#[inline(never)]
+fn sample(frame: &Frame, context: &Context<'_>, direction: Direction, decision: &Decision) {
+    let Some(budget) = maps::EVENT_BUDGET.get_ptr_mut(0) else {
+        return;
+    };
+    let second = context.now / u64::from(context.config.ticks_per_second.max(1));
+    // SAFETY: the pointer is to this CPU's own value, and a program is not interrupted by itself.
+    let budget = unsafe { &mut *budget };
+    if budget.second != second {
+        budget.second = second;
+        budget.used = 0;
+    }
+    if budget.used >= u64::from(context.config.events_per_second) {
+        budget.refused += 1;
+        return;
+    }
+    let Some(mut entry) = maps::EVENTS.reserve::<Event>(0) else {
+        budget.lost += 1;
+        return;
+    };
+    budget.used += 1;
+    budget.sent += 1;
+    // SAFETY: the entry is room for one event; every field is written below, `head` by `copy_head`.
+    let event = unsafe { &mut *entry.as_mut_ptr() };
+    let subject = &decision.subject;
+    // SAFETY: the helper takes no argument and touches no memory.
+    event.monotonic_ns = unsafe { bpf_ktime_get_ns() };
+    event.device = subject.device;
+    event.peer = subject.peer;
+    event.ifindex = context.ifindex;
+    event.group = decision.group;
+    event.frame_bytes = frame.bytes;
+    event.device_port_be = subject.device_port_be.to_ne_bytes();
+    event.peer_port_be = subject.peer_port_be.to_ne_bytes();
+    event.ethertype_be = subject.ethertype_be.to_ne_bytes();
+    event.vlan = subject.vlan;
+    event.protocol = subject.protocol;
+    event.reason = decision.reason as u8;
+    event.verdict = decision.verdict as u8;
+    event.direction = direction as u8;
+    event.pad = [0; 4];
+    event.head_bytes = copy_head(frame, &mut event.head);
+    let waiting = maps::EVENTS.query(BPF_RB_AVAIL_DATA);
+    entry.submit(if waiting > WAKE_BYTES { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP });
+}
+
+/// Copies the first bytes of the frame, in steps of eight and then one; the rest of `head` is zero.
+#[inline(always)]
+fn copy_head(frame: &Frame, head: &mut [u8; EVENT_HEAD_BYTES]) -> u16 {
+    let mut copied = 0;
+    for (index, word) in head.chunks_exact_mut(8).enumerate() {
+        let bytes = match frame.u64_be(index * 8) {
+            Some(bytes) => {
+                copied = (index as u16 + 1) * 8;
+                bytes
+            }
+            None => 0,
+        };
+        word.copy_from_slice(&bytes.to_ne_bytes());
+    }
+    copied
+}
