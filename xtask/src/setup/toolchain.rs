@@ -18,6 +18,9 @@ const CHOICE: &str = "SPHERE_EBPF_TOOLCHAIN";
 /// The oldest compiler that builds the workspace: `rust-version` of Cargo.toml.
 const OLDEST: (u32, u32) = (1, 95);
 const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+const DEBIAN_CLIPPY: &str = "rust-web-clippy";
 
 /// A compiler with the sources of core.
 pub(crate) struct Toolchain {
@@ -29,6 +32,22 @@ pub(crate) struct Toolchain {
     pub(crate) rustc: PathBuf,
     /// The major version of the LLVM whose bitcode it writes.
     pub(crate) llvm: u32,
+}
+
+impl Toolchain {
+    /// Finds or installs the lints of the same release; they cannot read what another compiler wrote.
+    pub(crate) fn ensure_clippy(&self) -> Result<()> {
+        let directory = self.cargo.parent().context("cargo lies in no directory")?;
+        let present = || ["cargo-clippy", "clippy-driver"].iter().all(|program| directory.join(program).exists());
+        if !present() && self.cargo == Path::new(DEBIAN_CARGO) {
+            apt::ensure(&[DEBIAN_CLIPPY], "the lints of the data plane")?;
+        }
+        if !present() {
+            let toolchain = self.name.trim_start_matches("rustup ");
+            bail!("{toolchain} has no clippy: rustup component add clippy --toolchain {toolchain}");
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Display for Toolchain {
@@ -58,17 +77,30 @@ pub(super) fn ensure() -> Result<Toolchain> {
     for reason in &refused {
         console::note(&format!("setup: {reason}"));
     }
+    install(rustup_wanted, debian_wanted).with_context(|| {
+        format!(
+            "no compiler for the BPF target ({}); install one with\n  \
+             rustup toolchain install nightly --component rust-src\n\
+             or, on Debian 12 and later,\n  apt-get install {}\n",
+            refused.join("; "),
+            DEBIAN_PACKAGES.join(" ")
+        )
+    })
+}
+
+/// Debian's packages where there are some, for they bring a released compiler; else the sources for rustup's.
+fn install(rustup_wanted: bool, debian_wanted: bool) -> Result<Toolchain> {
     if debian_wanted && apt::offers(&DEBIAN_PACKAGES)? {
-        apt::ensure(&DEBIAN_PACKAGES, "the eBPF compiler")?;
-        return find_debian();
+        match apt::ensure(&DEBIAN_PACKAGES, "the eBPF compiler") {
+            Ok(_) => return find_debian(),
+            Err(error) if rustup_wanted => console::note(&format!("setup: {error:#}")),
+            Err(error) => return Err(error),
+        }
     }
-    bail!(
-        "no compiler for the BPF target ({}); install one with\n  \
-         rustup toolchain install nightly --component rust-src\n\
-         or, on Debian 12 and later,\n  apt-get install {}",
-        refused.join("; "),
-        DEBIAN_PACKAGES.join(" ")
-    )
+    let rustup = process::find("rustup").filter(|_| rustup_wanted).context("neither apt nor rustup offers one")?;
+    console::note("setup: installing the sources of core: rustup component add rust-src");
+    process::run(Command::new(rustup).args(["component", "add", "rust-src"]))?;
+    find_rustup()
 }
 
 /// A rustup toolchain with rust-src: nightly, or the active one.
@@ -95,7 +127,7 @@ fn find_rustup() -> Result<Toolchain> {
 
 /// Debian's compiler, at its fixed place.
 fn find_debian() -> Result<Toolchain> {
-    let (rustc, cargo) = (PathBuf::from("/usr/bin/rustc"), PathBuf::from("/usr/bin/cargo"));
+    let (rustc, cargo) = (PathBuf::from(DEBIAN_RUSTC), PathBuf::from(DEBIAN_CARGO));
     if !rustc.exists() || !cargo.exists() {
         bail!("Debian's rustc-web and cargo-web are not installed");
     }

@@ -1,0 +1,144 @@
+//! Tiers that are cargo tests: pure ones, ones that need root, and the comparison of kernel and host.
+//!
+//! A test that needs root or BPF is marked `#[ignore = "root: …"]`, so that `cargo test` passes for everybody; the
+//! root tiers run exactly the ignored ones. The comparison is the test target `kernel` of sphere-userspace.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{Options, Outcome};
+use crate::privilege::{self, Privilege};
+use crate::{build, console, process, setup, tree};
+
+/// The packages with tests that need root.
+const ROOT_PACKAGES: [&str; 2] = ["sphere-userspace", "sphere-lab"];
+/// The test target that compares the kernel's verdicts with the host's.
+const KERNEL_TARGET: &str = "kernel";
+
+/// Everything that needs neither root nor BPF, with the examples in the documentation.
+pub(super) fn pure(options: &Options) -> Result<Outcome> {
+    let mut command = process::cargo();
+    command.args(["test", "--no-fail-fast"]);
+    count(filtered(&mut command, options))
+}
+
+/// Replays the seeds of the fuzz targets.
+pub(super) fn fuzz_seeds(_: &Options) -> Result<Outcome> {
+    let mut command = process::cargo();
+    command.args(["test", "--no-fail-fast", "--manifest-path", "fuzz/Cargo.toml"]);
+    count(command.env("CARGO_TARGET_DIR", tree::target()))
+}
+
+/// Loads, attaches, pins: what only root may.
+pub(super) fn root(options: &Options) -> Result<Outcome> {
+    let targets = test_targets()?;
+    let mut command = process::cargo();
+    command.arg("test");
+    for package in ROOT_PACKAGES {
+        command.args(["--package", package]);
+    }
+    command.args(["--lib", "--bins", "--no-fail-fast"]);
+    for target in targets.iter().filter(|target| *target != KERNEL_TARGET) {
+        command.args(["--test", target]);
+    }
+    as_root(&mut command, options)
+}
+
+/// The packet corpus and random packets through BPF_PROG_TEST_RUN and through the host's classifier.
+pub(super) fn kernel(options: &Options) -> Result<Outcome> {
+    let mut command = process::cargo();
+    command.args(["test", "--package", "sphere-userspace", "--test", KERNEL_TARGET, "--no-fail-fast"]);
+    as_root(&mut command, options)
+}
+
+/// Builds as the user, runs the ignored tests as root, one at a time: they share one kernel.
+fn as_root(command: &mut Command, options: &Options) -> Result<Outcome> {
+    match privilege::here() {
+        Privilege::Root => {}
+        Privilege::Sudo => {
+            let host = host_triple()?.to_uppercase().replace('-', "_");
+            command.env(format!("CARGO_TARGET_{host}_RUNNER"), "sudo --preserve-env");
+        }
+        Privilege::Missing => return Ok(Outcome::Skipped("root is needed, and sudo is not installed".to_owned())),
+    }
+    setup::lab_packages()?;
+    build::run(&build::Options::default())?;
+    let outcome = count(filtered(command, options).args(["--ignored", "--test-threads", "1"]))?;
+    if options.filter.is_none() && matches!(outcome, Outcome::Ran { passed: 0, failed: 0 }) {
+        bail!("not one test ran: no test of these targets is marked #[ignore = \"root: …\"]");
+    }
+    Ok(outcome)
+}
+
+/// Adds the filter and what separates cargo's arguments from the tests' own.
+fn filtered<'a>(command: &'a mut Command, options: &Options) -> &'a mut Command {
+    command.args(&options.filter).arg("--")
+}
+
+/// Runs cargo test, shows what it prints, and adds up its results.
+fn count(command: &mut Command) -> Result<Outcome> {
+    let line = process::line(command);
+    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run {line}"))?;
+    let output = child.stdout.take().context("the output of cargo test is not piped")?;
+    let (mut passed, mut failed) = (0, 0);
+    for said in BufReader::new(output).lines() {
+        let said = said.with_context(|| format!("cannot read what {line} prints"))?;
+        if let Some((ok, bad)) = result(&said) {
+            passed += ok;
+            failed += bad;
+        }
+        console::report(&said);
+    }
+    let status = child.wait().with_context(|| format!("cannot wait for {line}"))?;
+    // A test program that does not compile, or dies, reports no result.
+    if !status.success() && failed == 0 {
+        bail!("{line} failed ({status})");
+    }
+    Ok(Outcome::Ran { passed, failed })
+}
+
+/// The numbers of a line `test result: ok. 3 passed; 1 failed; …`.
+fn result(line: &str) -> Option<(u32, u32)> {
+    let (_, numbers) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let mut numbers = numbers.split("; ");
+    let passed = numbers.next()?.strip_suffix(" passed")?.parse().ok()?;
+    let failed = numbers.next()?.strip_suffix(" failed")?.parse().ok()?;
+    Some((passed, failed))
+}
+
+/// The names of the integration tests of the packages with root tests.
+fn test_targets() -> Result<Vec<String>> {
+    let metadata = process::read(process::cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).context("cargo metadata is not JSON")?;
+    let packages = metadata["packages"].as_array().context("cargo metadata names no packages")?;
+    let targets = packages
+        .iter()
+        .filter(|package| ROOT_PACKAGES.iter().any(|name| package["name"] == *name))
+        .flat_map(|package| package["targets"].as_array().into_iter().flatten())
+        .filter(|target| target["kind"][0] == "test")
+        .filter_map(|target| target["name"].as_str().map(str::to_owned));
+    Ok(targets.collect())
+}
+
+fn host_triple() -> Result<String> {
+    let version = process::read(Command::new("rustc").current_dir(tree::root()).arg("-vV"))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).context("rustc -vV names no host")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::result;
+
+    #[test]
+    fn results_are_read_from_their_lines_only() {
+        let ok = "test result: ok. 12 passed; 0 failed; 3 ignored; 0 measured; 0 filtered out; finished in 0.01s";
+        let bad = "test result: FAILED. 7 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out";
+        assert_eq!(result(ok), Some((12, 0)));
+        assert_eq!(result(bad), Some((7, 2)));
+        assert_eq!(result("test result: ok"), None);
+        assert_eq!(result("running 12 tests"), None);
+    }
+}
