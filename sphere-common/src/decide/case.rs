@@ -9,7 +9,7 @@ use crate::abi::{FlowState, FlowValue, SubnetValue, flow_flags, flow_kind};
 use crate::family::{Family, Flow};
 use crate::packet::ethernet::Link;
 use crate::packet::transport::TCP;
-use crate::packet::{Network, Packet};
+use crate::packet::{Fragment, Network, Packet};
 use crate::tables::{FamilyTables, Tables};
 use crate::verdict::Reason;
 
@@ -23,6 +23,8 @@ pub(crate) struct Case<F: Family> {
     pub(super) network: Network,
     pub(super) group: SubnetValue,
     pub(super) link: Link,
+    /// 1 when the packet opens its flow.
+    pub(super) opens: u32,
 }
 
 impl<F: Family> Default for Case<F> {
@@ -33,6 +35,7 @@ impl<F: Family> Default for Case<F> {
             network: Network::UNKNOWN,
             group: SubnetValue::default(),
             link: Link { ethertype_be: 0, vlan: [0; 2], payload_at: 0 },
+            opens: 0,
         }
     }
 }
@@ -65,29 +68,44 @@ impl<F: Family> Case<F> {
         self.known.flags & flow_flags::INBOUND != 0
     }
 
-    /// Opens the flow for a packet that passes; without room for it, the packet does not.
+    /// Says that the packet opens its flow; [`Case::settle`] does it, in one place for all ways that lead there.
     #[inline(always)]
-    pub(super) fn open<P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-        &mut self,
-        (packet, tables): (&P, &mut T),
-        context: &Context<'_>,
-        (state, flags): (FlowState, u8),
-        pass: Outcome,
-    ) -> Outcome {
+    pub(super) fn open(&mut self, context: &Context<'_>, (state, flags): (FlowState, u8), outcome: Outcome) -> Outcome {
+        self.opens = 1;
         self.known = FlowValue {
             last_seen: context.now,
             created: context.now,
-            rule: pass.rule,
+            rule: outcome.rule,
             group: self.group.group,
             state: state as u8,
             flags,
             pad: [0; 6],
         };
-        match flows::open::<F, P, T>(packet, tables, context, self) {
-            flows::Opened::Yes => pass,
-            flows::Opened::FlowQuota => Outcome::deny(Reason::FlowQuota),
-            flows::Opened::DeviceQuota => Outcome::deny(Reason::DeviceQuota),
+        outcome
+    }
+
+    /// Opens the flow where the judgement said so; without room for it, a packet that would pass does not. Lets the
+    /// later fragments of an allowed first one follow.
+    #[inline(always)]
+    pub(super) fn settle<P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
+        &mut self,
+        (packet, tables): (&P, &mut T),
+        context: &Context<'_>,
+        (outcome, fragment_kind): (Outcome, u8),
+    ) -> Outcome {
+        if self.opens != 0 {
+            let opened = flows::open::<F, P, T>(packet, tables, context, self);
+            if opened != flows::Opened::Yes && !outcome.is_denial() {
+                return opened.denial();
+            }
         }
+        if self.network.fragment == Fragment::First && !outcome.is_denial() {
+            self.set_fragments(fragment_kind);
+            let outcome = self.open(context, (FlowState::Opening, 0), outcome);
+            let opened = flows::open::<F, P, T>(packet, tables, context, self);
+            return if opened == flows::Opened::Yes { outcome } else { opened.denial() };
+        }
+        outcome
     }
 
     /// Passes a packet of a known flow without connection state, and refreshes it. To a device, a flow that was only
@@ -113,15 +131,10 @@ impl<F: Family> Case<F> {
 
     /// In audit mode, notes a flow that would have been denied, so that its replies are no denial of their own.
     #[inline(always)]
-    pub(super) fn note_audited<P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-        &mut self,
-        on: (&P, &mut T),
-        context: &Context<'_>,
-        denied: Outcome,
-    ) -> Outcome {
+    pub(super) fn note_audited(&mut self, context: &Context<'_>, denied: Outcome) -> Outcome {
         if self.group.enforce == 0 {
             // Without room the replies are audited too: nothing else depends on it.
-            let _: Outcome = self.open(on, context, (FlowState::Opening, flow_flags::AUDITED), denied);
+            return self.open(context, (FlowState::Opening, flow_flags::AUDITED), denied);
         }
         denied
     }
@@ -144,18 +157,6 @@ impl<F: Family> Case<F> {
         }
         flows::refresh::<F, T>(tables, context, self, FlowState::Opening);
         Outcome::pass(Reason::FragmentOfAllowed, self.known.rule)
-    }
-
-    /// Lets the later fragments of an allowed first one follow.
-    #[inline(always)]
-    pub(super) fn first_fragment<P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-        &mut self,
-        on: (&P, &mut T),
-        context: &Context<'_>,
-        (pass, kind): (Outcome, u8),
-    ) -> Outcome {
-        self.set_fragments(kind);
-        self.open(on, context, (FlowState::Opening, 0), pass)
     }
 
     #[inline(always)]

@@ -5,11 +5,13 @@
 
 use super::Context;
 use super::case::Case;
+use super::policy::Outcome;
 use crate::abi::{DeviceKey, DeviceValue, FlowState, FlowValue, Ticks, Timeouts, flow_flags, flow_kind};
 use crate::family::Family;
 use crate::packet::transport::{TCP, UDP};
 use crate::packet::{Packet, ethernet};
 use crate::tables::{FamilyTables, SlotRun, Tables};
+use crate::verdict::Reason;
 
 /// Slots that are tried for one flow; the cursor moves on, so a retransmission tries the next ones.
 pub const PROBES: u32 = 16;
@@ -79,6 +81,17 @@ pub(super) enum Opened {
     FlowQuota,
     /// There is no room for another device.
     DeviceQuota,
+}
+
+impl Opened {
+    /// The outcome of a packet whose flow could not be opened.
+    #[inline(always)]
+    pub(super) const fn denial(self) -> Outcome {
+        match self {
+            Self::Yes | Self::FlowQuota => Outcome::deny(Reason::FlowQuota),
+            Self::DeviceQuota => Outcome::deny(Reason::DeviceQuota),
+        }
+    }
 }
 
 /// Opens the flow of the case with the entry that is noted there, or begins it anew.

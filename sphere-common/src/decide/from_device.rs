@@ -7,8 +7,8 @@ use super::{Context, Decision, NO_GROUP, flows, related};
 use crate::abi::{FlowState, flow_flags, flow_kind};
 use crate::classify::{Subject, Transport};
 use crate::family::{Family, Scope};
-use crate::packet::icmp::Message;
-use crate::packet::transport::{Ports, TCP, TcpFlags, UDP};
+use crate::packet::icmp::{Icmp, Message};
+use crate::packet::transport::{Ports, TCP, TcpFlags};
 use crate::packet::{Fragment, Network, Packet};
 use crate::tables::{FamilyTables, Tables};
 use crate::verdict::{Direction, Reason};
@@ -28,10 +28,11 @@ pub(super) fn judge<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
         Err(reason) => return decision.deny_unattributed(tables, context, reason),
     };
     case.network = Network::UNKNOWN;
+    case.opens = 0;
     case.flow.device = source;
     case.flow.peer = destination;
-    match subnet::find::<F, T>(tables, context, source) {
-        Membership::Device(group) => case.group = group,
+    match subnet::find::<F, T>(tables, context, source, &mut case.group) {
+        Membership::Device => {}
         Membership::Elsewhere | Membership::Foreign if is_reserved::<F>(context, source, destination) => {
             decision.name::<F>(case);
             return decision.deny_unattributed(tables, context, Reason::Reserved);
@@ -75,28 +76,44 @@ fn attributed<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
         return case.later_fragment(tables, context, (offset, flow_kind::FRAGMENT_OUT));
     }
     let outcome = match Transport::parse::<F, P>(packet, &case.network) {
-        Ok(Transport::Tcp(ports, flags)) => tcp(packet, (tables, context), case, (ports, flags)),
-        Ok(Transport::Udp(Ports { source_be, destination_be })) => {
-            if F::is_dhcp_discovery(case.flow.peer, (source_be, destination_be)) {
-                return Outcome::pass(Reason::Dhcp, 0);
-            }
-            case.set_flow(UDP, (source_be, destination_be), flow_kind::TRANSPORT);
-            connectionless(packet, (tables, context), case, destination_be)
+        Ok(Transport::Tcp(ports, flags)) => tcp(tables, context, case, (ports, flags)),
+        Ok(Transport::Udp(Ports { source_be, destination_be }))
+            if F::is_dhcp_discovery(case.flow.peer, (source_be, destination_be)) =>
+        {
+            Outcome::pass(Reason::Dhcp, 0)
         }
-        Ok(Transport::Icmp(icmp)) => control(packet, (tables, context), case, icmp.message),
-        Ok(Transport::Other) => {
-            case.set_flow(case.network.protocol, (0, 0), flow_kind::TRANSPORT);
-            connectionless(packet, (tables, context), case, 0)
+        Ok(Transport::Icmp(Icmp { message: Message::EchoReply { identifier_be }, .. })) => {
+            case.set_flow(F::ICMP, (identifier_be, identifier_be), flow_kind::TRANSPORT);
+            case.pass_known(tables, context, Reason::Flow).unwrap_or(Outcome::deny(Reason::Icmp))
+        }
+        Ok(Transport::Icmp(Icmp { message: Message::Error, .. })) => {
+            related::judge::<F, P, T>((packet, tables), context, case, Direction::Ingress)
+        }
+        Ok(Transport::Icmp(Icmp { message: Message::Discovery, .. })) => {
+            Outcome::pass(Reason::NeighborDiscovery, 0)
+        }
+        Ok(Transport::Icmp(Icmp { message: Message::Other, .. })) => {
+            case.set_flow(F::ICMP, (0, 0), flow_kind::TRANSPORT);
+            Outcome::deny(policy::denial::<F>(context, case.peer(0), Reason::Destination))
+        }
+        Ok(transport) => {
+            // UDP, echo requests, and protocols without ports.
+            let (ports, policy_port_be) = match transport {
+                Transport::Udp(ports) => ((ports.source_be, ports.destination_be), ports.destination_be),
+                Transport::Icmp(Icmp { message: Message::EchoRequest { identifier_be }, .. }) => {
+                    ((identifier_be, identifier_be), 0)
+                }
+                Transport::Tcp(..) | Transport::Icmp(_) | Transport::Other => ((0, 0), 0),
+            };
+            case.set_flow(case.network.protocol, ports, flow_kind::TRANSPORT);
+            connectionless(tables, context, case, policy_port_be)
         }
         Err(reason) => Outcome::deny(reason),
     };
-    if case.network.fragment == Fragment::First && !outcome.is_denial() {
-        return case.first_fragment((packet, tables), context, (outcome, flow_kind::FRAGMENT_OUT));
-    }
-    outcome
+    case.settle((packet, tables), context, (outcome, flow_kind::FRAGMENT_OUT))
 }
 
-#[inline(always)]
+#[inline(never)]
 fn is_reserved<F: Family>(context: &Context<'_>, source: F::Address, destination: F::Address) -> bool {
     context.config.reserved4_len != 0
         && (F::is_reserved(context.config, source) || F::is_reserved(context.config, destination))
@@ -139,9 +156,9 @@ fn foreign<F: Family, P: Packet + ?Sized, T: Tables>(
 /// TCP. An allowed endpoint costs one look-up; the flow table is asked at the ends of a connection, and where policy no
 /// longer knows the address.
 #[inline(always)]
-fn tcp<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-    packet: &P,
-    (tables, context): (&mut T, &Context<'_>),
+fn tcp<F: Family, T: Tables + FamilyTables<F>>(
+    tables: &mut T,
+    context: &Context<'_>,
     case: &mut Case<F>,
     (ports, flags): (Ports, TcpFlags),
 ) -> Outcome {
@@ -149,7 +166,7 @@ fn tcp<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
     let found = policy::outbound::<F, T>(tables, context, case.peer(ports.destination_be));
     if !found.is_denial() {
         if flags.opens() {
-            return case.open((packet, tables), context, (FlowState::Opening, 0), found);
+            return case.open(context, (FlowState::Opening, 0), found);
         }
         if flags.closes() && flows::find::<F, T>(tables, context, case) {
             flows::refresh::<F, T>(tables, context, case, FlowState::Closing);
@@ -171,45 +188,16 @@ fn tcp<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
     }
     let denied = Outcome::deny(policy::denial::<F>(context, case.peer(ports.destination_be), found.reason));
     if flags.opens() {
-        return case.note_audited((packet, tables), context, denied);
+        return case.note_audited(context, denied);
     }
     denied
 }
 
-/// ICMP and ICMPv6.
-#[inline(always)]
-fn control<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-    packet: &P,
-    (tables, context): (&mut T, &Context<'_>),
-    case: &mut Case<F>,
-    message: Message,
-) -> Outcome {
-    match message {
-        Message::EchoRequest { identifier_be } => {
-            case.set_flow(F::ICMP, (identifier_be, identifier_be), flow_kind::TRANSPORT);
-            connectionless(packet, (tables, context), case, 0)
-        }
-        Message::EchoReply { identifier_be } => {
-            case.set_flow(F::ICMP, (identifier_be, identifier_be), flow_kind::TRANSPORT);
-            match case.pass_known(tables, context, Reason::Flow) {
-                Some(pass) => pass,
-                None => Outcome::deny(Reason::Icmp),
-            }
-        }
-        Message::Error => related::judge::<F, P, T>((packet, tables), context, case, Direction::Ingress),
-        Message::Discovery => Outcome::pass(Reason::NeighborDiscovery, 0),
-        Message::Other => {
-            case.set_flow(F::ICMP, (0, 0), flow_kind::TRANSPORT);
-            Outcome::deny(policy::denial::<F>(context, case.peer(0), Reason::Destination))
-        }
-    }
-}
-
 /// A protocol without connections: the flow first, since each packet must find or open it.
 #[inline(always)]
-fn connectionless<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-    packet: &P,
-    (tables, context): (&mut T, &Context<'_>),
+fn connectionless<F: Family, T: Tables + FamilyTables<F>>(
+    tables: &mut T,
+    context: &Context<'_>,
     case: &mut Case<F>,
     policy_port_be: u16,
 ) -> Outcome {
@@ -219,7 +207,7 @@ fn connectionless<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
     let found = policy::outbound::<F, T>(tables, context, case.peer(policy_port_be));
     if found.is_denial() {
         let denied = Outcome::deny(policy::denial::<F>(context, case.peer(policy_port_be), found.reason));
-        return case.note_audited((packet, tables), context, denied);
+        return case.note_audited(context, denied);
     }
-    case.open((packet, tables), context, (FlowState::Opening, 0), found)
+    case.open(context, (FlowState::Opening, 0), found)
 }

@@ -7,7 +7,7 @@ use super::{Context, Decision, NO_GROUP, flows, related};
 use crate::abi::{FlowState, flow_flags, flow_kind};
 use crate::classify::{Subject, Transport};
 use crate::family::Family;
-use crate::packet::icmp::Message;
+use crate::packet::icmp::{Icmp, Message};
 use crate::packet::transport::{Ports, TCP, TcpFlags, UDP};
 use crate::packet::{Fragment, Network, Packet};
 use crate::tables::{FamilyTables, Tables};
@@ -28,10 +28,11 @@ pub(super) fn judge<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
         Err(reason) => return decision.deny_unattributed(tables, context, reason),
     };
     case.network = Network::UNKNOWN;
+    case.opens = 0;
     case.flow.device = destination;
     case.flow.peer = source;
-    match subnet::find::<F, T>(tables, context, destination) {
-        Membership::Device(group) => case.group = group,
+    match subnet::find::<F, T>(tables, context, destination, &mut case.group) {
+        Membership::Device => {}
         Membership::Elsewhere | Membership::Foreign => {
             return decision.pass(Outcome::pass(Reason::OtherSubnet, 0), NO_GROUP);
         }
@@ -62,27 +63,41 @@ fn attributed<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
         return case.later_fragment(tables, context, (offset, flow_kind::FRAGMENT_IN));
     }
     let outcome = match Transport::parse::<F, P>(packet, &case.network) {
-        Ok(Transport::Tcp(ports, flags)) => tcp(packet, (tables, context), case, (ports, flags)),
-        Ok(Transport::Udp(ports)) => udp(packet, (tables, context), case, ports),
-        Ok(Transport::Icmp(icmp)) => control(packet, (tables, context), case, icmp.message),
-        Ok(Transport::Other) => {
-            case.set_flow(case.network.protocol, (0, 0), flow_kind::TRANSPORT);
-            known_or_inbound(packet, (tables, context), case)
+        Ok(Transport::Tcp(ports, flags)) => tcp(tables, context, case, (ports, flags)),
+        Ok(Transport::Icmp(Icmp { message: Message::EchoReply { identifier_be }, .. })) => {
+            case.set_flow(F::ICMP, (identifier_be, identifier_be), flow_kind::TRANSPORT);
+            case.pass_known(tables, context, Reason::Reply).unwrap_or(Outcome::deny(Reason::Unsolicited))
+        }
+        Ok(Transport::Icmp(Icmp { message: Message::Error, .. })) => {
+            related::judge::<F, P, T>((packet, tables), context, case, Direction::Egress)
+        }
+        Ok(Transport::Icmp(Icmp { message: Message::Discovery, .. })) => {
+            Outcome::pass(Reason::NeighborDiscovery, 0)
+        }
+        Ok(Transport::Icmp(Icmp { message: Message::Other, .. })) => Outcome::deny(Reason::Icmp),
+        Ok(transport) => {
+            // UDP, echo requests, and protocols without ports.
+            let ports = match transport {
+                Transport::Udp(ports) => (ports.destination_be, ports.source_be),
+                Transport::Icmp(Icmp { message: Message::EchoRequest { identifier_be }, .. }) => {
+                    (identifier_be, identifier_be)
+                }
+                Transport::Tcp(..) | Transport::Icmp(_) | Transport::Other => (0, 0),
+            };
+            case.set_flow(case.network.protocol, ports, flow_kind::TRANSPORT);
+            connectionless(tables, context, case)
         }
         Err(reason) => Outcome::deny(reason),
     };
-    if case.network.fragment == Fragment::First && !outcome.is_denial() {
-        return case.first_fragment((packet, tables), context, (outcome, flow_kind::FRAGMENT_IN));
-    }
-    outcome
+    case.settle((packet, tables), context, (outcome, flow_kind::FRAGMENT_IN))
 }
 
 /// TCP: a known flow, the middle of a connection to an allowed endpoint (it opens the flow again: the gateway may have
 /// restarted), or an inbound rule.
 #[inline(always)]
-fn tcp<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-    packet: &P,
-    (tables, context): (&mut T, &Context<'_>),
+fn tcp<F: Family, T: Tables + FamilyTables<F>>(
+    tables: &mut T,
+    context: &Context<'_>,
     case: &mut Case<F>,
     (ports, flags): (Ports, TcpFlags),
 ) -> Outcome {
@@ -110,25 +125,27 @@ fn tcp<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
             if flags.closes() {
                 return pass;
             }
-            return case.open((packet, tables), context, (FlowState::Established, 0), pass);
+            return case.open(context, (FlowState::Established, 0), pass);
         }
     }
     let state = if flags.opens() { FlowState::Opening } else { FlowState::Established };
-    inbound(packet, (tables, context), case, state)
+    inbound(tables, context, case, state)
 }
 
-/// UDP: a known flow, an answer of an approved DHCP server, or an inbound rule.
+/// A protocol without connections: a known flow, an inbound rule, or an answer of an approved DHCP server.
 #[inline(always)]
-fn udp<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-    packet: &P,
-    (tables, context): (&mut T, &Context<'_>),
+fn connectionless<F: Family, T: Tables + FamilyTables<F>>(
+    tables: &mut T,
+    context: &Context<'_>,
     case: &mut Case<F>,
-    ports: Ports,
 ) -> Outcome {
-    case.set_flow(UDP, (ports.destination_be, ports.source_be), flow_kind::TRANSPORT);
-    let outcome = known_or_inbound(packet, (tables, context), case);
-    if outcome.is_denial() && (ports.destination_be, ports.source_be) == F::DHCP_PORTS_BE {
-        let server = policy::outbound::<F, T>(tables, context, case.peer(ports.source_be));
+    if let Some(pass) = case.pass_known(tables, context, Reason::Reply) {
+        return pass;
+    }
+    let outcome = inbound(tables, context, case, FlowState::Opening);
+    let ports_be = (case.flow.device_port_be, case.flow.peer_port_be);
+    if outcome.is_denial() && case.flow.protocol == UDP && ports_be == F::DHCP_PORTS_BE {
+        let server = policy::outbound::<F, T>(tables, context, case.peer(ports_be.1));
         if !server.is_denial() {
             return Outcome::pass(Reason::Dhcp, server.rule);
         }
@@ -136,49 +153,11 @@ fn udp<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
     outcome
 }
 
-/// ICMP and ICMPv6.
-#[inline(always)]
-fn control<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-    packet: &P,
-    (tables, context): (&mut T, &Context<'_>),
-    case: &mut Case<F>,
-    message: Message,
-) -> Outcome {
-    match message {
-        Message::EchoReply { identifier_be } => {
-            case.set_flow(F::ICMP, (identifier_be, identifier_be), flow_kind::TRANSPORT);
-            match case.pass_known(tables, context, Reason::Reply) {
-                Some(pass) => pass,
-                None => Outcome::deny(Reason::Unsolicited),
-            }
-        }
-        Message::EchoRequest { identifier_be } => {
-            case.set_flow(F::ICMP, (identifier_be, identifier_be), flow_kind::TRANSPORT);
-            known_or_inbound(packet, (tables, context), case)
-        }
-        Message::Error => related::judge::<F, P, T>((packet, tables), context, case, Direction::Egress),
-        Message::Discovery => Outcome::pass(Reason::NeighborDiscovery, 0),
-        Message::Other => Outcome::deny(Reason::Icmp),
-    }
-}
-
-#[inline(always)]
-fn known_or_inbound<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-    packet: &P,
-    (tables, context): (&mut T, &Context<'_>),
-    case: &mut Case<F>,
-) -> Outcome {
-    match case.pass_known(tables, context, Reason::Reply) {
-        Some(pass) => pass,
-        None => inbound(packet, (tables, context), case, FlowState::Opening),
-    }
-}
-
 /// Opens a flow to the device where an inbound rule allows it.
 #[inline(always)]
-fn inbound<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-    packet: &P,
-    (tables, context): (&mut T, &Context<'_>),
+fn inbound<F: Family, T: Tables + FamilyTables<F>>(
+    tables: &T,
+    context: &Context<'_>,
     case: &mut Case<F>,
     state: FlowState,
 ) -> Outcome {
@@ -187,6 +166,5 @@ fn inbound<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
     let Some(value) = policy::inbound::<F, T>(tables, context, case.peer(port_be)) else {
         return Outcome::deny(Reason::Unsolicited);
     };
-    let pass = Outcome::pass(Reason::Inbound, value.rule);
-    case.open((packet, tables), context, (state, flow_flags::INBOUND), pass)
+    case.open(context, (state, flow_flags::INBOUND), Outcome::pass(Reason::Inbound, value.rule))
 }
