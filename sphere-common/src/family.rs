@@ -206,14 +206,10 @@ impl Family for V4 {
     }
     #[inline(always)]
     fn is_reserved(config: &Config, address: u32) -> bool {
-        let mut index = 0;
-        for Reserved4 { network, mask } in &config.reserved4 {
-            if index < config.reserved4_len && address & u32::from_ne_bytes(*mask) == u32::from_ne_bytes(*network) {
-                return true;
-            }
-            index += 1;
-        }
-        false
+        let inside = |Reserved4 { network, mask }: &Reserved4| {
+            address & u32::from_ne_bytes(*mask) == u32::from_ne_bytes(*network)
+        };
+        (0..).zip(&config.reserved4).any(|(index, prefix)| index < config.reserved4_len && inside(prefix))
     }
     #[inline(always)]
     fn is_dhcp_discovery(destination: u32, (client, server): (u16, u16)) -> bool {

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use crate::abi::{
-    Cidr4Data, Cidr6Data, Config, DeviceKey, DeviceValue, Endpoint4Key, Endpoint6Key, EndpointValue, Flow4Key, Flow6Key,
-    FlowValue, Port, SubnetKey, SubnetValue,
+    Cidr4Data, Cidr6Data, Config, DeviceKey, DeviceValue, Endpoint4Key, Endpoint6Key, EndpointValue, Flow4Key,
+    Flow6Key, FlowValue, Port, SubnetKey, SubnetValue,
 };
-use crate::family::{Family, V4, V6};
 use crate::decide::{Context, flows};
+use crate::family::{Family, V4, V6};
 use crate::tables::{FamilyTables, SlotRun, Tables};
 
 /// Longest-prefix match over byte strings, one hash table per prefix length in use.

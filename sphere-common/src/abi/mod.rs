@@ -4,8 +4,8 @@
 //! network byte order; addresses are the bytes of the wire; times are [`Ticks`]. A change to any type, to a map's
 //! key or to the meaning of a field raises [`VERSION`], which is part of the pin path.
 
-mod config;
 mod clock;
+mod config;
 mod counters;
 mod device;
 mod endpoint;
@@ -15,14 +15,12 @@ mod label;
 
 pub use clock::Clock;
 pub use config::{
-    Config, MAX_INLINE_SUBNETS, MAX_RESERVED, Port, Reserved4, Subnet4, Subnet6, SubnetKey, SubnetValue,
-    Timeouts, config_flags, port_flags,
+    Config, MAX_INLINE_SUBNETS, MAX_RESERVED, Port, Reserved4, Subnet4, Subnet6, SubnetKey, SubnetValue, Timeouts,
+    config_flags, port_flags,
 };
 pub use counters::{COUNTER_SLOTS, Counter, counter_index};
 pub use device::{DeviceKey, DeviceValue};
-pub use endpoint::{
-    Cidr4Data, Cidr6Data, Endpoint4Key, Endpoint6Key, EndpointValue, INBOUND, NEVER, endpoint_flags,
-};
+pub use endpoint::{Cidr4Data, Cidr6Data, Endpoint4Key, Endpoint6Key, EndpointValue, INBOUND, NEVER, endpoint_flags};
 pub use event::{EVENT_HEAD_BYTES, Event, EventBudget};
 pub use flow::{Flow4Key, Flow6Key, FlowState, FlowValue, flow_flags, flow_kind};
 pub use label::{GroupLabel, RuleLabel};

@@ -89,9 +89,7 @@ fn attributed<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
         Ok(Transport::Icmp(Icmp { message: Message::Error, .. })) => {
             related::judge::<F, P, T>((packet, tables), context, case, Direction::Ingress)
         }
-        Ok(Transport::Icmp(Icmp { message: Message::Discovery, .. })) => {
-            Outcome::pass(Reason::NeighborDiscovery, 0)
-        }
+        Ok(Transport::Icmp(Icmp { message: Message::Discovery, .. })) => Outcome::pass(Reason::NeighborDiscovery, 0),
         Ok(Transport::Icmp(Icmp { message: Message::Other, .. })) => {
             case.set_flow(F::ICMP, (0, 0), flow_kind::TRANSPORT);
             Outcome::deny(policy::denial::<F>(context, case.peer(0), Reason::Destination))

@@ -86,12 +86,7 @@ impl Decision {
     /// Names device and peer, protocol and ports, as far as the packet can be read. Type and code of a control message
     /// stand in the place of the peer's port.
     #[inline(always)]
-    fn name_transport<F: Family, P: Packet + ?Sized>(
-        &mut self,
-        packet: &P,
-        case: &Case<F>,
-        direction: Direction,
-    ) {
+    fn name_transport<F: Family, P: Packet + ?Sized>(&mut self, packet: &P, case: &Case<F>, direction: Direction) {
         // An ICMP error may have put the quoted packet's peer into the flow: the frame itself is named.
         let Ok((source, destination)) = F::addresses(packet, case.link.payload()) else {
             return;

@@ -93,10 +93,7 @@ pub(super) fn inbound<F: Family, T: Tables + FamilyTables<F>>(
 /// The longest prefix rule for the peer: at its port, at any port of its protocol, at all.
 // A frame of its own: BPF programs have 512 bytes of stack in all.
 #[inline(never)]
-fn prefix<F: Family, T: Tables + FamilyTables<F>>(
-    tables: &T,
-    peer: &Peer<F::Address>,
-) -> Option<EndpointValue> {
+fn prefix<F: Family, T: Tables + FamilyTables<F>>(tables: &T, peer: &Peer<F::Address>) -> Option<EndpointValue> {
     let Peer { group, address, protocol, port_be } = *peer;
     if port_be != 0
         && let Some(value) = FamilyTables::<F>::cidr(tables, F::cidr_data(group, address, protocol, port_be))

@@ -28,12 +28,10 @@ pub(super) fn find<F: Family, T: Tables>(
 ) -> Membership {
     let (subnets, used) = F::subnets(context.config);
     let mut membership = Membership::Foreign;
-    let mut index = 0;
-    for subnet in subnets {
+    for (index, subnet) in (0..).zip(subnets) {
         if index >= used {
             break;
         }
-        index += 1;
         if let Some((ifindex, found)) = F::subnet_match(subnet, address) {
             if ifindex == context.ifindex {
                 *group = found;
@@ -67,12 +65,5 @@ fn find_in_trie<T: Tables>(tables: &T, ifindex: u32, address: &[u8; 16], group: 
 #[inline(never)]
 pub(super) fn is_broadcast<F: Family>(context: &Context<'_>, address: F::Address) -> bool {
     let (subnets, used) = F::subnets(context.config);
-    let mut index = 0;
-    for subnet in subnets {
-        if index < used && F::is_subnet_broadcast(subnet, address) {
-            return true;
-        }
-        index += 1;
-    }
-    false
+    (0..).zip(subnets).any(|(index, subnet)| index < used && F::is_subnet_broadcast(subnet, address))
 }

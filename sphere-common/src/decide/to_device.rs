@@ -71,9 +71,7 @@ fn attributed<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
         Ok(Transport::Icmp(Icmp { message: Message::Error, .. })) => {
             related::judge::<F, P, T>((packet, tables), context, case, Direction::Egress)
         }
-        Ok(Transport::Icmp(Icmp { message: Message::Discovery, .. })) => {
-            Outcome::pass(Reason::NeighborDiscovery, 0)
-        }
+        Ok(Transport::Icmp(Icmp { message: Message::Discovery, .. })) => Outcome::pass(Reason::NeighborDiscovery, 0),
         Ok(Transport::Icmp(Icmp { message: Message::Other, .. })) => Outcome::deny(Reason::Icmp),
         Ok(transport) => {
             // UDP, echo requests, and protocols without ports.

@@ -127,8 +127,5 @@ fn walk<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Network, Reason> {
 
 #[inline(always)]
 fn is_extension(protocol: u8) -> bool {
-    matches!(
-        protocol,
-        HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS | MOBILITY
-    )
+    matches!(protocol, HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS | MOBILITY)
 }

@@ -93,6 +93,12 @@ impl Network {
     }
 
     /// A header of which nothing is known yet.
-    pub const UNKNOWN: Self =
-        Self { protocol: 0, hop_limit: 0, fragment: Fragment::Whole, identification_be: 0, payload_at: 0, payload_bytes: 0 };
+    pub const UNKNOWN: Self = Self {
+        protocol: 0,
+        hop_limit: 0,
+        fragment: Fragment::Whole,
+        identification_be: 0,
+        payload_at: 0,
+        payload_bytes: 0,
+    };
 }
