@@ -13,7 +13,7 @@ use sphere_common::abi::program;
 use super::error::DatapathError;
 use super::netlink::{Link, XdpMode};
 use super::object::Programs;
-use super::pins::{Part, Pins, Side, pin, remove_file};
+use super::pins::{Part, Pins, Side, pin, remove_file, remove_link};
 use super::port::{Attachment, attachment, link_info};
 use super::sys::{self, AttachPoint};
 use super::tc::{self, Place, TcHook};
@@ -118,8 +118,12 @@ impl<'a> Attacher<'a> {
             remove_file(&self.pins.link(&link.name, Side::Ingress))?;
         }
         let made = self.tc_side(link, Side::Ingress);
-        if let (Err(_), Some(old)) = (&made, &old) {
-            pin(old.as_fd(), &self.pins.link(&link.name, Side::Ingress))?;
+        match (&made, old) {
+            (Ok(()), Some(old)) => {
+                sys::link_detach(old.as_fd()).map_err(|e| attach_error(program::INGRESS_TC, &link.name, e))?;
+            }
+            (Err(_), Some(old)) => pin(old.as_fd(), &self.pins.link(&link.name, Side::Ingress))?,
+            (_, None) => {}
         }
         made
     }
@@ -176,7 +180,7 @@ impl<'a> Attacher<'a> {
             Some(Attachment::Tc(TcHook::Tcx)) => return self.update(&link.name, &pinned, fd, name),
             Some(Attachment::Tc(TcHook::Clsact)) => return tc::attach_clsact(place, name, &self.pinned.join(name)),
             // A link that died with its interface, or one to an interface that has another name now.
-            Some(Attachment::Xdp(_)) | None => remove_file(&pinned)?,
+            Some(Attachment::Xdp(_)) | None => remove_link(&pinned)?,
         }
         if self.hook != Some(TcHook::Clsact) {
             let made = tc::attach_tcx(place, fd.as_fd()).map_err(|e| attach_error(name, &link.name, e))?;
@@ -202,7 +206,7 @@ impl<'a> Attacher<'a> {
         if pinned.is_symlink() {
             tc::detach_clsact(Place { interface: &link.name, ifindex: link.ifindex, side }, name_at_tc(side))?;
         }
-        remove_file(&pinned)
+        remove_link(&pinned)
     }
 
     /// Puts the program behind a pinned link, unless it is there already.
@@ -236,7 +240,7 @@ impl Drop for Attacher<'_> {
     fn drop(&mut self) {
         for step in self.undo.drain(..).rev() {
             let undone = match step {
-                Undo::Unpin(path) => remove_file(&path),
+                Undo::Unpin(path) => remove_link(&path),
                 Undo::Restore { link, program } => sys::link_update(link.as_fd(), program.as_fd())
                     .map_err(|e| attach_error("the previous program", "its interface", e)),
                 Undo::Filter { interface, ifindex, side, mark } => {

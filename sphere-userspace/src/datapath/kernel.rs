@@ -22,7 +22,7 @@ use super::error::DatapathError;
 use super::maps::{Maps, NAMES};
 use super::netlink;
 use super::object::{Object, Programs};
-use super::pins::{Part, Pins, Side, pin, pin_error, remove_file, remove_tree};
+use super::pins::{Part, Pins, Side, pin, pin_error, remove_link, remove_tree};
 use super::port::{PortState, port_state};
 use super::raw_map::RawMap;
 use super::sweep::{self, Swept};
@@ -342,7 +342,7 @@ pub(super) fn release(pins: &Pins, interface: &str, ifindex: Option<u32>) -> Res
         if let (true, Some(ifindex)) = (pinned.is_symlink(), ifindex) {
             tc::detach_clsact(Place { interface, ifindex, side }, super::attach::name_at_tc(side))?;
         }
-        remove_file(&pinned)?;
+        remove_link(&pinned)?;
     }
     Ok(())
 }

@@ -134,7 +134,9 @@ impl Watch {
             let groups = libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR;
             socket.bind(&SocketAddr::new(0, groups.cast_unsigned()))?;
             socket.set_non_blocking(true)?;
-            AsyncFd::register(socket).map_err(io::Error::from)
+            // SAFETY: the socket gives the same descriptor as long as it lives, and closes it only when it is dropped,
+            // which is after the registration ended.
+            unsafe { AsyncFd::register(socket) }.map_err(io::Error::from)
         };
         Ok(Self { socket: watch().map_err(failed("watch the interfaces"))? })
     }

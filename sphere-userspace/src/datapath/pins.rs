@@ -11,7 +11,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{RenameFlags, renameat2};
@@ -241,6 +241,18 @@ pub(super) fn remove_file(path: &Path) -> Result<(), DatapathError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(pin_error("remove", path, error)),
         _ => Ok(()),
     }
+}
+
+/// Detaches a pinned link and removes its pin; that it is not there is no error.
+pub(super) fn remove_link(path: &Path) -> Result<(), DatapathError> {
+    if let Ok(link) = sys::open(path) {
+        match sys::link_detach(link.as_fd()) {
+            // Its interface is gone.
+            Err(error) if error.raw_os_error() == Some(libc::ENOLINK) => {}
+            other => other.map_err(|e| pin_error("detach", path, e))?,
+        }
+    }
+    remove_file(path)
 }
 
 /// Removes a directory of pins; that it is not there is no error.

@@ -30,6 +30,7 @@ pub(super) enum Command {
     MapDeleteBatch = 27,
     LinkCreate = 28,
     LinkUpdate = 29,
+    LinkDetach = 34,
 }
 
 /// Where a link attaches its program: `enum bpf_attach_type`.
@@ -156,6 +157,19 @@ pub(super) fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::
     };
     // SAFETY: no pointers.
     unsafe { bpf(Command::LinkUpdate, &mut attr) }.map(drop)
+}
+
+#[derive(FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct DetachAttr {
+    link: u32,
+}
+
+/// Detaches a link now. (Without it the kernel does so some time after the last pin and descriptor went.)
+pub(super) fn link_detach(link: BorrowedFd<'_>) -> io::Result<()> {
+    let mut attr = DetachAttr { link: raw(link) };
+    // SAFETY: no pointers.
+    unsafe { bpf(Command::LinkDetach, &mut attr) }.map(drop)
 }
 
 /// What the kernel says of a link; the layout of `struct bpf_link_info` for XDP and TCX.

@@ -1,0 +1,264 @@
+//! The data plane in the kernel: loading, adopting, carrying over, attaching in every way, taking away.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod support;
+
+use std::path::Path;
+
+use sphere_common::abi::{DeviceKey, DeviceValue, Endpoint4Key, EndpointValue, Flow4Key, FlowValue, NEVER, RuleLabel};
+use sphere_userspace::datapath::{
+    Datapath, DatapathError, Kernel, Object, Origin, PortSpec, Side, TcHook, detach, netlink, snapshot,
+};
+use sphere_userspace::policy::{AttachMode, Limits};
+use sphere_userspace::reconcile::{Changeset, Step};
+use support::{isolated, mount_bpffs, run, veth};
+
+const ROOT: &str = "/sys/fs/bpf/sphere";
+
+fn open(limits: &Limits) -> Kernel {
+    Kernel::open(Path::new(ROOT), limits, &Object::embedded().unwrap()).unwrap()
+}
+
+fn port(mode: AttachMode) -> PortSpec {
+    PortSpec { interface: "lan0".to_owned(), mode }
+}
+
+fn endpoint(number: u32) -> (Endpoint4Key, EndpointValue) {
+    let address = (0x0a00_0000 + number).to_be_bytes();
+    let key = Endpoint4Key { group: 1, address, port_be: 443_u16.to_be_bytes(), protocol: 6, pad: 0 };
+    (key, EndpointValue { expires: NEVER, rule: 1, flags: 0 })
+}
+
+fn link_programs() -> Vec<u32> {
+    let links = run("bpftool", &["link", "show", "pinned", &format!("{ROOT}/v1/links/lan0-ingress")]);
+    links.split("prog ").skip(1).filter_map(|rest| rest.split_whitespace().next()?.parse().ok()).collect()
+}
+
+#[test]
+fn a_fresh_data_plane_is_pinned_and_the_next_one_adopts_it() {
+    isolated("a_fresh_data_plane_is_pinned_and_the_next_one_adopts_it", || {
+        mount_bpffs();
+        veth("lan0", "dev0");
+        let mut first = open(&Limits::default());
+        assert_eq!(first.origin(), Origin::Fresh);
+        first.guard(&[port(AttachMode::Auto)]).unwrap();
+        let state = first.ports(&["lan0".to_owned()]).unwrap().remove(0);
+        assert_eq!(state.unprotected(), None);
+        assert_eq!(state.ingress.unwrap().ingress_word(), "xdp-native");
+        let programs = link_programs();
+        drop(first);
+
+        let mut second = open(&Limits::default());
+        assert_eq!(second.origin(), Origin::Adopted);
+        second.guard(&[port(AttachMode::Auto)]).unwrap();
+        assert_eq!(link_programs(), programs, "the program must not be replaced by itself");
+        drop(second);
+
+        assert_eq!(detach(Path::new(ROOT)).unwrap(), ["lan0"]);
+        assert!(!Path::new(ROOT).exists());
+        assert!(netlink::links().unwrap().iter().all(|link| link.xdp.is_empty()));
+    });
+}
+
+#[test]
+fn changed_limits_carry_the_contents_over_and_keep_the_link() {
+    isolated("changed_limits_carry_the_contents_over_and_keep_the_link", || {
+        mount_bpffs();
+        veth("lan0", "dev0");
+        let mut first = open(&Limits::default());
+        first.guard(&[port(AttachMode::Auto)]).unwrap();
+        let steps = (0..5_000).map(|n| endpoint(n)).map(|(k, v)| Step::PutEndpoint4(k, v)).collect();
+        first.apply(&Changeset { steps, ..Changeset::default() }).unwrap();
+        let device = DeviceKey { address: std::net::Ipv4Addr::new(10, 20, 0, 5).to_ipv6_mapped().octets() };
+        let value = DeviceValue { last_seen: 7, index: 900, ..DeviceValue::default() };
+        first.maps().devices.insert(&device, &value).unwrap();
+        let flow = Flow4Key { device: [10, 20, 0, 5], peer: [10, 0, 0, 1], protocol: 6, ..Flow4Key::default() };
+        first.maps().flows4.insert(&flow, &FlowValue { rule: 1, ..FlowValue::default() }).unwrap();
+        first.maps().slots4.insert(&(900 * 256 + 3), &flow).unwrap();
+        let mut label = RuleLabel { group: 1, used: 1, text: [0; 248] };
+        label.text[..4].copy_from_slice(b"rule");
+        first.maps().rule_labels.insert(&1, &label).unwrap();
+        let link = run("bpftool", &["link", "show", "pinned", &format!("{ROOT}/v1/links/lan0-ingress")]);
+        drop(first);
+
+        let limits = Limits { endpoints: 100_000, devices: 512, flows_per_device: 16, rules: 16, ..Limits::default() };
+        let mut second = open(&limits);
+        assert_eq!(second.origin(), Origin::Carried);
+        second.guard(&[port(AttachMode::Auto)]).unwrap();
+        let after = run("bpftool", &["link", "show", "pinned", &format!("{ROOT}/v1/links/lan0-ingress")]);
+        assert_eq!(link.split(':').next(), after.split(':').next(), "the link must be the same one");
+
+        let tables = second.installed().unwrap();
+        assert_eq!(tables.endpoints4.len(), 5_000);
+        assert_eq!(tables.rule_labels.get(&1), Some(&label));
+        let moved = second.maps().devices.lookup(&device).unwrap().unwrap();
+        assert!(moved.index < 512);
+        assert_eq!(second.maps().flows4.lookup(&flow).unwrap().unwrap().rule, 1);
+        assert_eq!(second.maps().slots4.lookup(&(moved.index * 16)).unwrap(), Some(flow));
+        let mut free = 0;
+        let mut index = [0; 4];
+        while second.maps().free_devices.pop(&mut index).unwrap() {
+            assert_ne!(u32::from_ne_bytes(index), moved.index);
+            free += 1;
+        }
+        assert_eq!(free, 511);
+        drop(second);
+        assert_eq!(open(&limits).origin(), Origin::Adopted);
+    });
+}
+
+#[test]
+fn a_foreign_xdp_program_is_named_and_left_alone() {
+    isolated("a_foreign_xdp_program_is_named_and_left_alone", || {
+        mount_bpffs();
+        veth("lan0", "dev0");
+        veth("lan1", "dev1");
+        let mut other =
+            Kernel::open(Path::new("/sys/fs/bpf/other"), &Limits::default(), &Object::embedded().unwrap()).unwrap();
+        other.guard(&[port(AttachMode::Auto)]).unwrap();
+        let before = netlink::links().unwrap();
+
+        let mut kernel = open(&Limits::default());
+        let both = [PortSpec { interface: "lan1".to_owned(), mode: AttachMode::Auto }, port(AttachMode::Auto)];
+        let error = kernel.guard(&both).unwrap_err();
+        assert!(matches!(&error, DatapathError::ForeignXdp { program, .. } if program == "sphere_ingress"), "{error}");
+        drop(kernel);
+        assert_eq!(netlink::links().unwrap(), before, "nothing may have changed");
+        assert!(!Path::new(ROOT).exists(), "nothing may be left behind");
+    });
+}
+
+#[test]
+fn tc_guards_by_link_or_by_filter_and_both_are_replaced_in_place() {
+    isolated("tc_guards_by_link_or_by_filter_and_both_are_replaced_in_place", || {
+        mount_bpffs();
+        veth("lan0", "dev0");
+        for hook in [TcHook::Tcx, TcHook::Clsact] {
+            let mut kernel = open(&Limits::default()).with_hook(Some(hook));
+            kernel.guard(&[port(AttachMode::Tc)]).unwrap();
+            let state = kernel.ports(&["lan0".to_owned()]).unwrap().remove(0);
+            assert_eq!((state.unprotected(), state.egress.unwrap().egress_word()), (None, hook.word()));
+            drop(kernel);
+            let ifindex = netlink::links().unwrap().iter().find(|link| link.name == "lan0").unwrap().ifindex;
+            let before = netlink::filters(ifindex, Side::Egress).unwrap();
+
+            let mut kernel = open(&Limits { rules: 99, ..Limits::default() }).with_hook(Some(hook));
+            assert_eq!(kernel.origin(), Origin::Carried);
+            kernel.guard(&[port(AttachMode::Tc)]).unwrap();
+            let after = netlink::filters(ifindex, Side::Egress).unwrap();
+            assert_eq!(before.len(), usize::from(hook == TcHook::Clsact));
+            assert_eq!(before.len(), after.len());
+            assert!(before.iter().zip(&after).all(|(b, a)| b.program != a.program && b.handle == a.handle));
+            drop(kernel);
+            detach(Path::new(ROOT)).unwrap();
+            for side in Side::ALL {
+                assert_eq!(netlink::filters(ifindex, side).unwrap(), []);
+            }
+        }
+    });
+}
+
+#[test]
+fn the_mode_of_a_port_changes_without_a_gap_in_its_pins() {
+    isolated("the_mode_of_a_port_changes_without_a_gap_in_its_pins", || {
+        mount_bpffs();
+        veth("lan0", "dev0");
+        let mut kernel = open(&Limits::default());
+        for (mode, word) in [
+            (AttachMode::Auto, "xdp-native"),
+            (AttachMode::Tc, "tc"),
+            (AttachMode::Auto, "tc"),
+            (AttachMode::Xdp, "xdp-native"),
+            (AttachMode::Generic, "xdp-generic"),
+            (AttachMode::Xdp, "xdp-native"),
+        ] {
+            kernel.guard(&[port(mode)]).unwrap();
+            let state = kernel.ports(&["lan0".to_owned()]).unwrap().remove(0);
+            assert_eq!(state.unprotected(), None);
+            assert_eq!(state.ingress.unwrap().ingress_word(), word, "{mode:?}");
+        }
+        kernel.guard(&[]).unwrap();
+        assert!(netlink::links().unwrap().iter().all(|link| link.xdp.is_empty()), "released");
+    });
+}
+
+#[test]
+fn an_interface_that_comes_back_is_guarded_again() {
+    isolated("an_interface_that_comes_back_is_guarded_again", || {
+        mount_bpffs();
+        veth("lan0", "dev0");
+        let mut kernel = open(&Limits::default());
+        kernel.guard(&[port(AttachMode::Auto)]).unwrap();
+        let state = |kernel: &Kernel| kernel.ports(&["lan0".to_owned()]).unwrap().remove(0).unprotected();
+        run("ip", &["link", "del", "lan0"]);
+        assert_eq!(state(&kernel), Some("the interface is gone"));
+        let error = kernel.guard_again(&port(AttachMode::Auto)).unwrap_err();
+        assert!(matches!(error, DatapathError::NoInterface { .. }), "{error}");
+        veth("lan0", "dev0");
+        assert_eq!(state(&kernel), Some("no program is attached"));
+        kernel.guard_again(&port(AttachMode::Auto)).unwrap();
+        assert_eq!(state(&kernel), None);
+        run("ip", &["link", "set", "lan0", "down"]);
+        run("ip", &["link", "set", "lan0", "name", "was0"]);
+        assert_eq!(state(&kernel), Some("the interface is gone"));
+        run("ip", &["link", "set", "was0", "name", "lan0"]);
+        assert_eq!(state(&kernel), None, "the link goes with its interface");
+    });
+}
+
+#[test]
+fn a_hundred_thousand_endpoints_go_in_and_out_by_batches() {
+    isolated("a_hundred_thousand_endpoints_go_in_and_out_by_batches", || {
+        mount_bpffs();
+        let mut kernel = open(&Limits { endpoints: 131_072, ..Limits::default() });
+        let steps: Vec<Step> = (0..100_000).map(|n| endpoint(n)).map(|(k, v)| Step::PutEndpoint4(k, v)).collect();
+        let changes = Changeset { steps, ..Changeset::default() };
+        let begun = std::time::Instant::now();
+        kernel.apply(&changes).unwrap();
+        let written = begun.elapsed();
+        let tables = kernel.installed().unwrap();
+        assert_eq!(tables.endpoints4.len(), 100_000);
+        let read = begun.elapsed() - written;
+        let steps = tables.endpoints4.keys().map(|key| Step::RemoveEndpoint4(*key)).collect();
+        kernel.apply(&Changeset { steps, ..Changeset::default() }).unwrap();
+        assert!(kernel.installed().unwrap().endpoints4.is_empty());
+        assert!(written.as_millis() < 2_000, "{written:?} for one hundred thousand entries: no batches?");
+        #[allow(clippy::print_stderr, reason = "a figure to look at")]
+        {
+            eprintln!("100,000 endpoints: written in {written:?}, read in {read:?}");
+        }
+    });
+}
+
+#[test]
+fn a_full_table_is_named_with_its_limit() {
+    isolated("a_full_table_is_named_with_its_limit", || {
+        mount_bpffs();
+        let mut kernel = open(&Limits { endpoints: 100, ..Limits::default() });
+        let steps = (0..1_000).map(|n| endpoint(n)).map(|(k, v)| Step::PutEndpoint4(k, v)).collect();
+        let error = kernel.apply(&Changeset { steps, ..Changeset::default() }).unwrap_err();
+        assert!(matches!(error, DatapathError::Full { map: "ENDPOINTS4", capacity: 100 }), "{error}");
+    });
+}
+
+#[test]
+fn the_snapshot_tells_programs_and_ports() {
+    isolated("the_snapshot_tells_programs_and_ports", || {
+        mount_bpffs();
+        veth("lan0", "dev0");
+        assert!(matches!(snapshot::read(Path::new(ROOT)), Err(DatapathError::NotPinned { .. })));
+        let mut kernel = open(&Limits::default());
+        kernel.guard(&[port(AttachMode::Auto)]).unwrap();
+        drop(kernel);
+        let snapshot = snapshot::read(Path::new(ROOT)).unwrap();
+        assert!(!snapshot.running);
+        assert_eq!(snapshot.ports.len(), 1);
+        for program in &snapshot.programs {
+            assert!(program.verified_instructions.unwrap() > 0, "{}", program.name);
+        }
+        #[allow(clippy::print_stderr, reason = "a figure to look at")]
+        for program in &snapshot.programs {
+            eprintln!("{}: {:?} verified instructions", program.name, program.verified_instructions);
+        }
+    });
+}

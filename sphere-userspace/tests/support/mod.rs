@@ -1,0 +1,68 @@
+//! What the tests that need root share: namespaces of their own, a BPF file system of their own, and a way to say why
+//! they did not run.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that panics has failed")]
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::{env, fs};
+
+/// Set in the process that runs inside the namespaces.
+const INSIDE: &str = "SPHERE_TEST_INSIDE";
+
+/// Runs the body of the test of this name in network and mount namespaces that end with it: this binary is run again,
+/// inside, for this test only.
+pub(crate) fn isolated(name: &str, body: impl FnOnce()) {
+    if env::var(INSIDE).as_deref() == Ok(name) {
+        return body();
+    }
+    if !nix::unistd::geteuid().is_root() {
+        assert!(env::var("CI").as_deref() != Ok("true"), "{name} needs root, and CI must not skip it");
+        eprintln!("skipped {name}: it makes network namespaces and loads BPF programs, which needs root");
+        return;
+    }
+    let status = Command::new("unshare")
+        .args(["--net", "--mount", "--propagation", "private", "--"])
+        .arg(env::current_exe().unwrap())
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env(INSIDE, name)
+        .status()
+        .unwrap();
+    assert!(status.success(), "{name} failed inside its namespaces: {status}");
+}
+
+/// A BPF file system at its usual place, in this mount namespace only.
+pub(crate) fn mount_bpffs() {
+    run("mount", &["-t", "bpf", "bpf", "/sys/fs/bpf"]);
+}
+
+/// A pair of virtual interfaces, both up: a device port and the device's end.
+pub(crate) fn veth(port: &str, device: &str) {
+    run("ip", &["link", "add", port, "type", "veth", "peer", "name", device]);
+    run("ip", &["link", "set", port, "up"]);
+    run("ip", &["link", "set", device, "up"]);
+}
+
+/// Runs a program that must succeed; gives back what it wrote.
+pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The binary under test.
+pub(crate) fn sphere() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_sphere"))
+}
+
+/// Runs `sphere` to its end.
+pub(crate) fn sphere_output(arguments: &[&str]) -> Output {
+    sphere().args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+/// A directory of this test's own.
+pub(crate) fn scratch(name: &str) -> PathBuf {
+    let path = env::temp_dir().join(format!("sphere-{name}-{}", std::process::id()));
+    fs::create_dir_all(&path).unwrap();
+    path
+}
