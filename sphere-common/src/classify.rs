@@ -49,6 +49,7 @@ impl Transport {
 
 /// Who talked to whom, for counters and records: as much of it as could be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct Subject {
     /// Address of the device (IPv4 as `::ffff:a.b.c.d`), zero when unknown.
     pub device: [u8; 16],

@@ -39,6 +39,7 @@ pub struct Context<'a> {
 /// What happens to a frame, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
+#[repr(C)]
 pub struct Decision {
     /// What happens.
     pub verdict: Verdict,

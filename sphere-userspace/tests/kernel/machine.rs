@@ -1,0 +1,287 @@
+//! One program in the kernel beside the host's deciding code, with the same tables.
+
+use std::time::{Duration, Instant};
+
+use aya::maps::lpm_trie::{Key, LpmTrie};
+use aya::maps::{Array, HashMap, PerCpuArray, Queue};
+use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
+use aya::{Ebpf, EbpfLoader};
+use sphere_common::abi::{
+    self, Cidr4Data, Cidr6Data, Config, Endpoint4Key, Endpoint6Key, EndpointValue, NEVER, Port, Reserved4, Subnet4,
+    Subnet6, SubnetValue, Timeouts, config_flags,
+};
+use sphere_common::decide::{Context, Decision, Workspace, egress, ingress};
+use sphere_common::host::{HostTables, cidr_bits4, cidr_bits6};
+use sphere_common::verdict::{Direction, Reason, Verdict};
+use zerocopy::IntoBytes as _;
+
+use crate::corpus::{ALLOWED, ALLOWED6, DEVICE, DEVICE6, PREFIX};
+
+const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/sphere-ebpf"));
+const DEVICES: u32 = 64;
+const SLOTS: u32 = 32;
+const GROUP: u32 = 3;
+/// Test runs say that frames came in on the loopback device.
+const IFINDEX: u32 = 1;
+/// Bytes of a frame with an IPv6 header.
+const SHORTEST_BUFFER: usize = 54;
+
+/// The programs under comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Program {
+    Xdp,
+    TcIngress,
+    Egress,
+}
+
+impl Program {
+    pub(crate) const ALL: [Self; 3] = [Self::Xdp, Self::TcIngress, Self::Egress];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Xdp => abi::program::INGRESS,
+            Self::TcIngress => abi::program::INGRESS_TC,
+            Self::Egress => abi::program::EGRESS,
+        }
+    }
+
+    fn direction(self) -> Direction {
+        if self == Self::Egress { Direction::Egress } else { Direction::Ingress }
+    }
+}
+
+/// Bytes of a [`Workspace`] as the kernel holds them.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+struct KernelWorkspace([u8; size_of::<Workspace>()]);
+
+// SAFETY: an array of bytes without padding; any bytes are valid.
+unsafe impl aya::Pod for KernelWorkspace {}
+
+macro_rules! pod {
+    ($($wrapper:ident($inner:ty)),*) => {
+        $(
+            #[derive(Clone, Copy)]
+            #[repr(transparent)]
+            struct $wrapper($inner);
+            // SAFETY: the inner type is `repr(C)` without padding and any bytes are valid (zerocopy derives say so).
+            unsafe impl aya::Pod for $wrapper {}
+        )*
+    };
+}
+
+pod!(
+    PodConfig(Config),
+    PodPort(Port),
+    PodEndpoint4(Endpoint4Key),
+    PodEndpoint6(Endpoint6Key),
+    PodValue(EndpointValue),
+    PodCidr4(Cidr4Data),
+    PodCidr6(Cidr6Data)
+);
+
+/// A loaded program and the host's tables.
+pub(crate) struct Machine {
+    program: Program,
+    ebpf: Ebpf,
+    config: Config,
+    tables: HostTables,
+    loaded_in: Duration,
+}
+
+impl Machine {
+    /// Loads the program and fills both sides with the same entries.
+    pub(crate) fn new(program: Program, enforce: bool) -> Self {
+        let config = config(enforce);
+        let mut ebpf = EbpfLoader::new()
+            .map_max_entries(abi::map::SLOTS4, DEVICES * SLOTS)
+            .map_max_entries(abi::map::SLOTS6, DEVICES * SLOTS)
+            .map_max_entries(abi::map::FLOWS4, DEVICES * SLOTS)
+            .map_max_entries(abi::map::FLOWS6, DEVICES * SLOTS)
+            .map_max_entries(abi::map::DEVICES, DEVICES)
+            .load(OBJECT)
+            .expect("the object was built by `cargo xtask build`, and this test runs as root");
+        let start = Instant::now();
+        let loaded = ebpf.program_mut(program.name()).expect("the object holds the program");
+        match program {
+            Program::Xdp => <&mut Xdp>::try_from(loaded).unwrap().load().unwrap(),
+            Program::TcIngress | Program::Egress => <&mut SchedClassifier>::try_from(loaded).unwrap().load().unwrap(),
+        }
+        let loaded_in = start.elapsed();
+        let mut machine = Self { program, ebpf, config, tables: HostTables::new(&config, DEVICES), loaded_in };
+        machine.fill(enforce);
+        machine
+    }
+
+    /// Verified instructions, and how long loading took.
+    pub(crate) fn verified(&self) -> (u32, Duration) {
+        let program = self.ebpf.program(self.program.name()).unwrap();
+        (program.info().unwrap().verified_instruction_count().expect("kernels since 5.16 tell"), self.loaded_in)
+    }
+
+    /// Runs the frame on both sides and compares verdict, reason, rule, group and subject. `None` when the kernel does
+    /// not run a program on so short a frame.
+    pub(crate) fn compare(&mut self, name: &str, frame: &[u8]) -> Option<Reason> {
+        let Some((verdict, mut kernel)) = self.in_kernel(frame) else {
+            return None;
+        };
+        let host = self.on_host(frame);
+        let mut expected = fields(&host);
+        if host.verdict == Verdict::Pass {
+            // The subject is filled in for denials only.
+            let subject = std::mem::offset_of!(Decision, subject);
+            kernel.truncate(subject);
+            expected.truncate(subject);
+        }
+        assert_eq!(
+            kernel,
+            expected,
+            "{name}: kernel {:?}, host {:?} for {frame:02x?}",
+            Reason::from_byte(kernel[1]),
+            host.reason
+        );
+        let dropped = match self.program {
+            Program::Xdp => verdict == 1,
+            Program::TcIngress | Program::Egress => verdict == 2,
+        };
+        assert_eq!(dropped, host.verdict == Verdict::Deny, "{name}: the kernel returned {verdict}");
+        Some(host.reason)
+    }
+
+    fn on_host(&mut self, frame: &[u8]) -> Decision {
+        let context = Context { config: &self.config, ifindex: IFINDEX, now: 1_000_000 };
+        let mut workspace = Workspace::default();
+        match self.program.direction() {
+            Direction::Ingress => ingress(frame, &mut self.tables, &context, &mut workspace),
+            Direction::Egress => egress(frame, &mut self.tables, &context, &mut workspace),
+        }
+        workspace.decision
+    }
+
+    fn in_kernel(&mut self, frame: &[u8]) -> Option<(u32, Vec<u8>)> {
+        let options = TestRunOptions { data_in: Some(frame), ..TestRunOptions::default() };
+        let program = self.ebpf.program(self.program.name()).unwrap();
+        let result = match self.program {
+            Program::Xdp => <&Xdp>::try_from(program).unwrap().test_run(options),
+            Program::TcIngress | Program::Egress => <&SchedClassifier>::try_from(program).unwrap().test_run(options),
+        };
+        let verdict = match result {
+            Ok(result) => result.return_value,
+            // A socket buffer must hold a network header of its EtherType.
+            Err(_) if self.program != Program::Xdp && frame.len() < SHORTEST_BUFFER => return None,
+            Err(error) => panic!("{} bytes: {error}", frame.len()),
+        };
+        let workspaces = PerCpuArray::<_, KernelWorkspace>::try_from(self.ebpf.map("WORKSPACE").unwrap()).unwrap();
+        let cpu = nix::sched::sched_getcpu().unwrap();
+        let workspace = workspaces.get(&0, 0).unwrap();
+        Some((verdict, workspace[cpu].0[..size_of::<Decision>()].to_vec()))
+    }
+
+    fn fill(&mut self, enforce: bool) {
+        let port = Port { enforce: u8::from(enforce), ..Port::default() };
+        self.tables.ports.insert(IFINDEX, port);
+        let mut ports = HashMap::<_, u32, PodPort>::try_from(self.ebpf.map_mut(abi::map::PORTS).unwrap()).unwrap();
+        ports.insert(IFINDEX, PodPort(port), 0).unwrap();
+        let mut configs = Array::<_, PodConfig>::try_from(self.ebpf.map_mut(abi::map::CONFIG).unwrap()).unwrap();
+        configs.set(0, PodConfig(self.config), 0).unwrap();
+        let mut free = Queue::<_, u32>::try_from(self.ebpf.map_mut(abi::map::FREE_DEVICES).unwrap()).unwrap();
+        for index in 0..DEVICES {
+            free.push(index, 0).unwrap();
+        }
+        self.fill_endpoints();
+        self.fill_prefixes();
+    }
+
+    fn fill_endpoints(&mut self) {
+        let mut table =
+            HashMap::<_, PodEndpoint4, PodValue>::try_from(self.ebpf.map_mut(abi::map::ENDPOINTS4).unwrap()).unwrap();
+        // 443 and every UDP port are allowed, the lease of 8883 has ended.
+        for (protocol, port, expires) in [(6, 443, NEVER), (6, 8883, 1), (17, 0, NEVER), (1, 0, NEVER), (17, 53, NEVER)]
+        {
+            let port_be = u16::to_be_bytes(port);
+            let key = Endpoint4Key { group: GROUP, address: ALLOWED, port_be, protocol, pad: 0 };
+            let value = EndpointValue { expires, rule: u32::from(port) + 1, flags: 0 };
+            table.insert(PodEndpoint4(key), PodValue(value), 0).unwrap();
+            self.tables.endpoints4.insert(key, value);
+        }
+        let mut table =
+            HashMap::<_, PodEndpoint6, PodValue>::try_from(self.ebpf.map_mut(abi::map::ENDPOINTS6).unwrap()).unwrap();
+        for (protocol, port) in [(6, 443), (17, 443), (58, 0)] {
+            let port_be = u16::to_be_bytes(port);
+            let key = Endpoint6Key { group: GROUP, address: ALLOWED6, port_be, protocol, pad: 0 };
+            let value = EndpointValue { expires: NEVER, rule: 9, flags: 0 };
+            table.insert(PodEndpoint6(key), PodValue(value), 0).unwrap();
+            self.tables.endpoints6.insert(key, value);
+        }
+    }
+
+    fn fill_prefixes(&mut self) {
+        let mut table =
+            LpmTrie::<_, PodCidr4, PodValue>::try_from(self.ebpf.map_mut(abi::map::CIDRS4).unwrap()).unwrap();
+        // Outbound to a prefix at 443, and inbound from it to the device's port 80 and echo.
+        let inbound = GROUP | abi::INBOUND;
+        for (group, protocol, port, bits) in [(GROUP, 6, 443, 24), (inbound, 6, 40000, 24), (inbound, 1, 0, 16)] {
+            let port_be = u16::to_be_bytes(port);
+            let mut address = PREFIX;
+            address[3] = 0;
+            let data = Cidr4Data { group_be: group.to_be_bytes(), protocol, pad: 0, port_be, address };
+            let value = EndpointValue { expires: NEVER, rule: 20 + u32::from(protocol), flags: 0 };
+            table.insert(&Key::new(cidr_bits4(bits), PodCidr4(data)), PodValue(value), 0).unwrap();
+            self.tables.cidrs4.insert(cidr_bits4(bits), data.as_bytes(), value);
+        }
+        let mut table =
+            LpmTrie::<_, PodCidr6, PodValue>::try_from(self.ebpf.map_mut(abi::map::CIDRS6).unwrap()).unwrap();
+        let group_be = inbound.to_be_bytes();
+        let data = Cidr6Data { group_be, protocol: 0, pad: 0, port_be: [0; 2], address: ALLOWED6 };
+        let value = EndpointValue { expires: NEVER, rule: 30, flags: 0 };
+        table.insert(&Key::new(cidr_bits6(128), PodCidr6(data)), PodValue(value), 0).unwrap();
+        self.tables.cidrs6.insert(cidr_bits6(128), data.as_bytes(), value);
+    }
+}
+
+/// Verdict, reason, rule, group and subject as bytes, in the layout that both machines share.
+fn fields(decision: &Decision) -> Vec<u8> {
+    let subject = &decision.subject;
+    let mut bytes = vec![decision.verdict as u8, decision.reason as u8, 0, 0];
+    bytes.extend(decision.rule.to_ne_bytes());
+    bytes.extend(decision.group.to_ne_bytes());
+    bytes.extend(subject.device);
+    bytes.extend(subject.peer);
+    bytes.extend(subject.device_port_be.to_ne_bytes());
+    bytes.extend(subject.peer_port_be.to_ne_bytes());
+    bytes.extend(subject.ethertype_be.to_ne_bytes());
+    bytes.extend(subject.vlan[0].to_ne_bytes());
+    bytes.extend(subject.vlan[1].to_ne_bytes());
+    bytes.extend([subject.protocol, 0]);
+    bytes
+}
+
+fn config(enforce: bool) -> Config {
+    let group = SubnetValue { group: GROUP, enforce: u8::from(enforce), ..SubnetValue::default() };
+    let mut config = Config {
+        ticks_per_second: 250,
+        flags: config_flags::CIDRS4 | config_flags::CIDRS6 | config_flags::WILDCARD_PORTS,
+        subnets4_len: 1,
+        subnets6_len: 1,
+        reserved4_len: 1,
+        flows_per_device: SLOTS,
+        events_per_second: 1000,
+        timeouts: Timeouts {
+            tcp_opening: u32::MAX,
+            tcp_established: u32::MAX,
+            tcp_closing: u32::MAX,
+            udp: u32::MAX,
+            icmp: u32::MAX,
+            fragment: u32::MAX,
+        },
+        ..Config::default()
+    };
+    let [a, b, c, _] = DEVICE;
+    config.subnets4[0] = Subnet4 { network: [a, b, c, 0], mask: [255, 255, 255, 0], ifindex: IFINDEX, group };
+    let (mut network, mut mask) = (DEVICE6, [255; 16]);
+    network[8..].fill(0);
+    mask[8..].fill(0);
+    config.subnets6[0] = Subnet6 { network, mask, ifindex: IFINDEX, group };
+    config.reserved4[0] = Reserved4 { network: [192, 168, 35, 0], mask: [255, 255, 255, 0] };
+    config
+}
