@@ -5,10 +5,12 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::{Options, Outcome};
-use crate::{build, process, setup};
+use crate::{build, process, setup, tree};
 
 /// The crates that build for the host.
 const HOST: [&str; 3] = ["--workspace", "--exclude", "sphere-ebpf"];
+/// The fuzz targets, a workspace of their own.
+const FUZZ: &str = "fuzz/Cargo.toml";
 
 /// rustfmt has nothing to change.
 pub(super) fn format(_: &Options) -> Result<Outcome> {
@@ -16,6 +18,7 @@ pub(super) fn format(_: &Options) -> Result<Outcome> {
         return Ok(skipped);
     }
     process::run(process::cargo().args(["fmt", "--all", "--check"]))?;
+    process::run(process::cargo().args(["fmt", "--check", "--manifest-path", FUZZ]))?;
     Ok(Outcome::PASSED)
 }
 
@@ -27,6 +30,9 @@ pub(super) fn lints(_: &Options) -> Result<Outcome> {
     let mut command = process::cargo();
     command.arg("clippy").args(HOST).args(["--all-targets", "--all-features", "--", "-D", "warnings"]);
     process::run(&mut command)?;
+    let mut command = process::cargo();
+    command.args(["clippy", "--manifest-path", FUZZ, "--no-default-features", "--all-targets", "--", "-D", "warnings"]);
+    process::run(command.env("CARGO_TARGET_DIR", tree::target()))?;
     Ok(Outcome::PASSED)
 }
 

@@ -24,10 +24,10 @@ pub(super) fn pure(options: &Options) -> Result<Outcome> {
     count(filtered(&mut command, options))
 }
 
-/// Replays the seeds of the fuzz targets.
+/// Replays the seeds of the fuzz targets, without libFuzzer: that needs a C++ compiler.
 pub(super) fn fuzz_seeds(_: &Options) -> Result<Outcome> {
     let mut command = process::cargo();
-    command.args(["test", "--no-fail-fast", "--manifest-path", "fuzz/Cargo.toml"]);
+    command.args(["test", "--no-fail-fast", "--no-default-features", "--manifest-path", "fuzz/Cargo.toml"]);
     count(command.env("CARGO_TARGET_DIR", tree::target()))
 }
 

@@ -1,0 +1,79 @@
+//! Replays every seed and every crash that was ever found, and cheap mutations of them.
+
+use std::path::{Path, PathBuf};
+
+fn seeds(target: &str) -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
+    let mut seeds: Vec<PathBuf> = std::fs::read_dir(&directory)
+        .unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
+        .map(|entry| entry.expect("a directory that can be read").path())
+        .collect();
+    seeds.sort();
+    assert!(!seeds.is_empty(), "no seeds in {}", directory.display());
+    seeds
+}
+
+/// A target's function, its seeds, and how many inputs are derived from each.
+fn replay(target: &str, judge: fn(&[u8]), mutations: u32) {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    for seed in seeds(target) {
+        let input = std::fs::read(&seed).unwrap_or_else(|error| panic!("{}: {error}", seed.display()));
+        judge(&input);
+        for length in 0..input.len() {
+            judge(&input[..length]);
+        }
+        for _ in 0..mutations {
+            let mut mutant = input.clone();
+            random.mutate(&mut mutant);
+            judge(&mutant);
+        }
+    }
+}
+
+/// xorshift64: the same inputs in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 32) as usize % end.max(1)
+    }
+
+    fn mutate(&mut self, input: &mut Vec<u8>) {
+        for _ in 0..=self.below(3) {
+            let at = self.below(input.len());
+            match self.below(4) {
+                _ if input.is_empty() => return,
+                0 => input[at] = self.below(256) as u8,
+                1 => input[at] ^= 1 << self.below(8),
+                2 => drop(input.remove(at)),
+                _ => input.insert(at, self.below(256) as u8),
+            }
+        }
+    }
+}
+
+#[test]
+fn packets() {
+    replay("packet", sphere_fuzz::packet::judge, 10_000);
+}
+
+#[test]
+fn packets_reach_many_reasons() {
+    let mut reasons = std::collections::BTreeSet::new();
+    for seed in seeds("packet") {
+        let input = std::fs::read(&seed).unwrap_or_else(|error| panic!("{}: {error}", seed.display()));
+        for decision in sphere_fuzz::packet::decisions(&input) {
+            println!(
+                "{:28} {:?} {:?}",
+                seed.file_name().unwrap_or_default().display(),
+                decision.verdict,
+                decision.reason
+            );
+            reasons.insert(decision.reason.word());
+        }
+    }
+    assert!(reasons.len() >= 30, "the seeds reach only {reasons:?}");
+}
