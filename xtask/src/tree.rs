@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-/// The root of the repository.
+/// The root of the repository: of the tree that cargo runs in, for several may share one target directory.
 pub(crate) fn root() -> PathBuf {
-    let mut path = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let mut path = PathBuf::from(own);
     path.pop();
     path
 }

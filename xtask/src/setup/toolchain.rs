@@ -67,7 +67,8 @@ pub(super) fn ensure() -> Result<Toolchain> {
         Some(other) => bail!("{CHOICE}={other}: say rustup or debian"),
     };
     let mut refused = Vec::new();
-    let candidates = [(rustup_wanted, find_rustup as fn() -> Result<Toolchain>), (debian_wanted, find_debian)];
+    // Debian's is a released compiler, the same for everybody; a nightly is another one every day.
+    let candidates = [(debian_wanted, find_debian as fn() -> Result<Toolchain>), (rustup_wanted, find_rustup)];
     for (_, find) in candidates.into_iter().filter(|(wanted, _)| *wanted) {
         match find() {
             Ok(toolchain) => return Ok(toolchain),

@@ -65,7 +65,7 @@ fn as_root(command: &mut Command, options: &Options) -> Result<Outcome> {
     }
     setup::lab_packages()?;
     build::run(&build::Options::default())?;
-    let outcome = count(filtered(command, options).args(["--ignored", "--test-threads", "1"]))?;
+    let outcome = count(filtered(command, options).args(["--ignored", "--show-output", "--test-threads", "1"]))?;
     if options.filter.is_none() && matches!(outcome, Outcome::Ran { passed: 0, failed: 0 }) {
         bail!("not one test ran: no test of these targets is marked #[ignore = \"root: …\"]");
     }
