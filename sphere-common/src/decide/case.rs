@@ -25,6 +25,8 @@ pub(crate) struct Case<F: Family> {
     pub(super) link: Link,
     /// 1 when the packet opens its flow.
     pub(super) opens: u32,
+    /// What becomes of the packet.
+    pub(super) outcome: Outcome,
 }
 
 impl<F: Family> Default for Case<F> {
@@ -36,6 +38,7 @@ impl<F: Family> Default for Case<F> {
             group: SubnetValue::default(),
             link: Link { ethertype_be: 0, vlan: [0; 2], payload_at: 0 },
             opens: 0,
+            outcome: Outcome::deny(Reason::Unconfigured),
         }
     }
 }
@@ -86,26 +89,28 @@ impl<F: Family> Case<F> {
 
     /// Opens the flow where the judgement said so; without room for it, a packet that would pass does not. Lets the
     /// later fragments of an allowed first one follow.
-    #[inline(always)]
+    // A function of its own that finds all it needs in the case: the ways that lead here merge for the verifier.
+    #[inline(never)]
     pub(super) fn settle<P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
         &mut self,
         (packet, tables): (&P, &mut T),
         context: &Context<'_>,
-        (outcome, fragment_kind): (Outcome, u8),
-    ) -> Outcome {
+        fragment_kind: u8,
+    ) {
         if self.opens != 0 {
             let opened = flows::open::<F, P, T>(packet, tables, context, self);
-            if opened != flows::Opened::Yes && !outcome.is_denial() {
-                return opened.denial();
+            if opened != flows::Opened::Yes && !self.outcome.is_denial() {
+                self.outcome = opened.denial();
             }
         }
-        if self.network.fragment == Fragment::First && !outcome.is_denial() {
+        if self.network.fragment == Fragment::First && !self.outcome.is_denial() {
             self.set_fragments(fragment_kind);
-            let outcome = self.open(context, (FlowState::Opening, 0), outcome);
+            self.outcome = self.open(context, (FlowState::Opening, 0), self.outcome);
             let opened = flows::open::<F, P, T>(packet, tables, context, self);
-            return if opened == flows::Opened::Yes { outcome } else { opened.denial() };
+            if opened != flows::Opened::Yes {
+                self.outcome = opened.denial();
+            }
         }
-        outcome
     }
 
     /// Passes a packet of a known flow without connection state, and refreshes it. To a device, a flow that was only

@@ -50,7 +50,9 @@ pub(super) fn judge<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
             return decision.deny_unattributed(tables, context, reason);
         }
     }
-    let outcome = attributed::<F, P, T>(packet, tables, context, case);
+    case.outcome = attributed::<F, P, T>(packet, tables, context, case);
+    case.settle((packet, tables), context, flow_kind::FRAGMENT_OUT);
+    let outcome = case.outcome;
     if outcome.is_denial() {
         decision.name_transport::<F, P>(packet, case, Direction::Ingress);
         return decision.deny(outcome.reason, &case.group);
@@ -75,7 +77,7 @@ fn attributed<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
     if let Fragment::Later { offset } = case.network.fragment {
         return case.later_fragment(tables, context, (offset, flow_kind::FRAGMENT_OUT));
     }
-    let outcome = match Transport::parse::<F, P>(packet, &case.network) {
+    match Transport::parse::<F, P>(packet, &case.network) {
         Ok(Transport::Tcp(ports, flags)) => tcp(tables, context, case, (ports, flags)),
         Ok(Transport::Udp(Ports { source_be, destination_be }))
             if F::is_dhcp_discovery(case.flow.peer, (source_be, destination_be)) =>
@@ -107,8 +109,7 @@ fn attributed<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
             connectionless(tables, context, case, policy_port_be)
         }
         Err(reason) => Outcome::deny(reason),
-    };
-    case.settle((packet, tables), context, (outcome, flow_kind::FRAGMENT_OUT))
+    }
 }
 
 #[inline(never)]

@@ -20,10 +20,10 @@ pub(super) struct Peer<A> {
 ///
 /// A plain pair rather than a `Result`: the compiler leaves the unused half of an enum undefined, and the verifier
 /// refuses programs that so much as copy it.
-#[derive(Clone, Copy)]
-pub(super) struct Outcome {
-    pub(super) reason: Reason,
-    pub(super) rule: u32,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) reason: Reason,
+    pub(crate) rule: u32,
 }
 
 impl Outcome {

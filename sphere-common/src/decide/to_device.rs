@@ -37,7 +37,9 @@ pub(super) fn judge<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
             return decision.pass(Outcome::pass(Reason::OtherSubnet, 0), NO_GROUP);
         }
     }
-    let outcome = attributed::<F, P, T>(packet, tables, context, case);
+    case.outcome = attributed::<F, P, T>(packet, tables, context, case);
+    case.settle((packet, tables), context, flow_kind::FRAGMENT_IN);
+    let outcome = case.outcome;
     if outcome.is_denial() {
         decision.name_transport::<F, P>(packet, case, Direction::Egress);
         return decision.deny(outcome.reason, &case.group);
@@ -62,7 +64,7 @@ fn attributed<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
     if let Fragment::Later { offset } = case.network.fragment {
         return case.later_fragment(tables, context, (offset, flow_kind::FRAGMENT_IN));
     }
-    let outcome = match Transport::parse::<F, P>(packet, &case.network) {
+    match Transport::parse::<F, P>(packet, &case.network) {
         Ok(Transport::Tcp(ports, flags)) => tcp(tables, context, case, (ports, flags)),
         Ok(Transport::Icmp(Icmp { message: Message::EchoReply { identifier_be }, .. })) => {
             case.set_flow(F::ICMP, (identifier_be, identifier_be), flow_kind::TRANSPORT);
@@ -86,8 +88,7 @@ fn attributed<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
             connectionless(tables, context, case)
         }
         Err(reason) => Outcome::deny(reason),
-    };
-    case.settle((packet, tables), context, (outcome, flow_kind::FRAGMENT_IN))
+    }
 }
 
 /// TCP: a known flow, the middle of a connection to an allowed endpoint (it opens the flow again: the gateway may have
