@@ -72,16 +72,29 @@ impl<'a> Attacher<'a> {
         self.undo.clear();
     }
 
+    /// Whether a port could be guarded.
+    ///
+    /// # Errors
+    ///
+    /// When the interface is missing, or carries somebody else's program.
+    pub(super) fn check(&self, spec: &PortSpec, links: &[Link]) -> Result<(), DatapathError> {
+        let link = find(links, spec)?;
+        if spec.mode != AttachMode::Tc && attachment(self.pins, link, Side::Ingress)?.is_none() {
+            self.refuse_foreign(link)?;
+        }
+        for side in Side::ALL {
+            tc::ours(Place { interface: &link.name, ifindex: link.ifindex, side }, name_at_tc(side))?;
+        }
+        Ok(())
+    }
+
     /// Guards both sides of a port.
     ///
     /// # Errors
     ///
     /// When the interface is missing, carries somebody else's program, or the kernel refuses.
     pub(super) fn port(&mut self, spec: &PortSpec, links: &[Link]) -> Result<(), DatapathError> {
-        let link = links
-            .iter()
-            .find(|link| link.name == spec.interface)
-            .ok_or_else(|| DatapathError::NoInterface { interface: spec.interface.clone() })?;
+        let link = find(links, spec)?;
         self.ingress(spec, link)?;
         self.tc_side(link, Side::Egress)
     }
@@ -253,6 +266,11 @@ impl Drop for Attacher<'_> {
             }
         }
     }
+}
+
+fn find<'l>(links: &'l [Link], spec: &PortSpec) -> Result<&'l Link, DatapathError> {
+    let found = links.iter().find(|link| link.name == spec.interface);
+    found.ok_or_else(|| DatapathError::NoInterface { interface: spec.interface.clone() })
 }
 
 /// Name of the program that guards a side at tc.

@@ -28,7 +28,7 @@ pub enum DatapathError {
         capability: &'static str,
     },
     /// The kernel lacks something.
-    #[error("this kernel lacks {feature}: Sphere needs Linux 5.17 or later")]
+    #[error("this kernel lacks {feature}: Sphere needs Linux 5.18 or later")]
     NoKernelFeature {
         /// What is missing.
         feature: &'static str,

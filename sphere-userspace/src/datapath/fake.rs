@@ -151,6 +151,14 @@ impl Datapath for Fake {
         Ok(())
     }
 
+    fn check(&self, ports: &[PortSpec]) -> Result<(), DatapathError> {
+        for port in ports {
+            let interface = port.interface.clone();
+            self.ifindex(&interface).ok_or(DatapathError::NoInterface { interface })?;
+        }
+        Ok(())
+    }
+
     fn guard(&mut self, ports: &[PortSpec]) -> Result<(), DatapathError> {
         let mut guarded = BTreeMap::new();
         for port in ports {

@@ -10,7 +10,6 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Instant;
 
-use aya::maps::{Map, MapData, RingBuf};
 use aya::programs::ProgramInfo;
 use sphere_common::abi::{self, Config};
 
@@ -19,6 +18,7 @@ use super::attach::{Attacher, PortSpec};
 use super::carry::{carry, carry_late, fill_free_devices};
 use super::clock::{self, rate_between, rate_from_boot};
 use super::error::DatapathError;
+use super::events::EventRing;
 use super::maps::{Maps, NAMES};
 use super::netlink;
 use super::object::{Object, Programs};
@@ -31,6 +31,9 @@ use super::tc::{self, Place, TcHook};
 use super::{Datapath, monotonic};
 use crate::policy::Limits;
 use crate::reconcile::{Changeset, Clock, GatewayFacts, Installed, Moment};
+
+/// A map that every program reads first: tells which set of maps a program works on.
+const PROBE: &str = abi::map::ACTIVE;
 
 /// Where the data plane came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +62,8 @@ pub struct Kernel {
     staged: Vec<Part>,
     /// Pins whose contents were carried over.
     source: Option<Pins>,
+    /// Their ring of samples, which may hold some that nobody has read.
+    old_events: Option<RawMap>,
     switched: Option<Instant>,
 }
 
@@ -107,6 +112,7 @@ impl Kernel {
             rate: 0,
             hook: None,
             staged: Vec::new(),
+            old_events: source.as_ref().and_then(|source| RawMap::open(&source.map(abi::map::EVENTS)).ok()),
             source,
             switched: None,
         };
@@ -141,16 +147,13 @@ impl Kernel {
         &self.pins
     }
 
-    /// The samples of denied packets.
+    /// The samples of denied packets; to be called within the runtime.
     ///
     /// # Errors
     ///
     /// When the ring cannot be mapped.
-    pub fn events(&self) -> Result<RingBuf<MapData>, DatapathError> {
-        let failed = |source| DatapathError::Map { map: abi::map::EVENTS, operation: "mapping", source };
-        let fd = sys::duplicate(&self.maps.events).map_err(failed)?;
-        let map = MapData::from_fd(fd).and_then(Map::from_map_data);
-        map.and_then(RingBuf::try_from).map_err(|e| failed(io::Error::other(e)))
+    pub fn events(&mut self) -> Result<EventRing, DatapathError> {
+        EventRing::new(&self.maps.events, self.old_events.take().as_ref())
     }
 
     /// Number of the ingress program: what its log lines are asked for by.
@@ -295,6 +298,12 @@ impl Datapath for Kernel {
         result
     }
 
+    fn check(&self, ports: &[PortSpec]) -> Result<(), DatapathError> {
+        let links = netlink::links()?;
+        let attacher = Attacher::new(&self.pins, &self.programs);
+        ports.iter().try_for_each(|port| attacher.check(port, &links))
+    }
+
     fn guard(&mut self, ports: &[PortSpec]) -> Result<(), DatapathError> {
         // Links of another layout move to this tree, to be updated in place.
         let other = self.source.clone().filter(|source| source.tree() != self.pins.tree());
@@ -376,9 +385,9 @@ fn recover(pins: &Pins) -> Result<(), DatapathError> {
     if !staged.is_dir() {
         return remove_tree(&pins.next(Part::Programs));
     }
-    let endpoints = RawMap::open(&staged.join(abi::map::ENDPOINTS4)).map(|map| map.id()).ok();
+    let probe = RawMap::open(&staged.join(PROBE)).map(|map| map.id()).ok();
     let complete = NAMES.iter().all(|name| staged.join(name).exists());
-    let in_force = endpoints.is_some_and(|id| linked_programs(pins).any(|program| uses(&program, id)));
+    let in_force = probe.is_some_and(|id| linked_programs(pins).any(|program| uses(&program, id)));
     if complete && (in_force || !pins.exist()) && !pins.interfaces().is_empty() {
         tracing::warn!("completing a hand-over that was cut short");
         return pins.commit(Part::Maps);
@@ -405,7 +414,7 @@ fn uses(program: &ProgramInfo, map: u32) -> bool {
 
 /// Whether the pinned programs work on the pinned maps (a hand-over that was cut short may leave others).
 fn programs_use_maps(pins: &Pins) -> bool {
-    let map = RawMap::open(&pins.map(abi::map::ENDPOINTS4)).map(|map| map.id()).ok();
+    let map = RawMap::open(&pins.map(PROBE)).map(|map| map.id()).ok();
     let program = ProgramInfo::from_pin(pins.program(abi::program::INGRESS)).ok();
     let (Some(map), Some(program)) = (map, program) else { return false };
     uses(&program, map)

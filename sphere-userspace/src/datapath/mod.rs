@@ -9,6 +9,7 @@ mod attach;
 mod carry;
 mod clock;
 mod error;
+mod events;
 pub mod fake;
 mod kernel;
 mod keys;
@@ -28,6 +29,7 @@ mod tc;
 
 pub use attach::PortSpec;
 pub use error::DatapathError;
+pub use events::EventRing;
 pub use kernel::{Kernel, Origin};
 pub use keys::{Cidr4Key, Cidr6Key, SubnetTrieKey};
 pub use lock::{Lock, is_running};
@@ -72,6 +74,13 @@ pub trait Datapath {
     ///
     /// When a table is full or cannot be written; the steps before are taken.
     fn apply(&mut self, changes: &Changeset) -> Result<(), DatapathError>;
+
+    /// Whether these ports could be guarded; changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When an interface is missing, or carries somebody else's program.
+    fn check(&self, ports: &[PortSpec]) -> Result<(), DatapathError>;
 
     /// Guards these ports, all of them or, on failure, none that was not guarded before; then takes the guard off
     /// every other.

@@ -1,0 +1,176 @@
+//! The status as it is written: schema `sphere.status/1`.
+
+use serde::Serialize;
+use sphere_common::abi;
+
+use crate::datapath::snapshot::{CounterState, Fill, GroupState, ProgramState, RuleState, Snapshot};
+use crate::datapath::{Attachment, PortState};
+
+/// Everything that `sphere status` says.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    pub(super) schema: &'static str,
+    pub(super) abi: u32,
+    pub(super) pin_root: String,
+    pub(super) daemon: &'static str,
+    pub(super) clock: ClockStatus,
+    pub(super) programs: Vec<ProgramStatus>,
+    pub(super) ports: Vec<PortStatus>,
+    pub(super) groups: Vec<GroupStatus>,
+    pub(super) tables: Vec<TableStatus>,
+    pub(super) counters: Vec<CounterStatus>,
+    pub(super) rules: Vec<RuleStatus>,
+    pub(super) events: EventStatus,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct ClockStatus {
+    pub(super) ticks_per_second: u32,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct ProgramStatus {
+    pub(super) name: &'static str,
+    pub(super) id: u32,
+    pub(super) tag: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) verified_instructions: Option<u32>,
+    pub(super) jited_bytes: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) loaded_at: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct PortStatus {
+    pub(super) interface: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ifindex: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ingress: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) egress: Option<&'static str>,
+    pub(super) state: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct GroupStatus {
+    pub(super) name: String,
+    pub(super) mode: &'static str,
+    pub(super) subnets: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct TableStatus {
+    pub(super) map: &'static str,
+    pub(super) entries: usize,
+    pub(super) capacity: u32,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct CounterStatus {
+    pub(super) direction: &'static str,
+    pub(super) verdict: &'static str,
+    pub(super) reason: &'static str,
+    pub(super) packets: u64,
+    pub(super) bytes: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct RuleStatus {
+    pub(super) rule: u32,
+    pub(super) group: String,
+    pub(super) label: String,
+    pub(super) packets: u64,
+    pub(super) bytes: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct EventStatus {
+    pub(super) sent: u64,
+    pub(super) lost: u64,
+}
+
+impl Status {
+    /// The status of what is pinned.
+    #[must_use]
+    pub fn new(snapshot: &Snapshot) -> Self {
+        Self {
+            schema: "sphere.status/1",
+            abi: abi::VERSION,
+            pin_root: snapshot.pin_root.display().to_string(),
+            daemon: if snapshot.running { "running" } else { "stopped" },
+            clock: ClockStatus { ticks_per_second: snapshot.ticks_per_second },
+            programs: programs(snapshot),
+            ports: ports(snapshot),
+            groups: groups(snapshot),
+            tables: tables(snapshot),
+            counters: counters(snapshot),
+            rules: rules(snapshot),
+            events: EventStatus { sent: snapshot.events_sent, lost: snapshot.events_lost },
+        }
+    }
+}
+
+fn programs(snapshot: &Snapshot) -> Vec<ProgramStatus> {
+    let program = |program: &ProgramState| ProgramStatus {
+        name: program.name,
+        id: program.id,
+        tag: format!("{:016x}", program.tag),
+        verified_instructions: program.verified_instructions,
+        jited_bytes: program.jited_bytes,
+        loaded_at: program.loaded_at.map(|at| humantime::format_rfc3339_seconds(at).to_string()),
+    };
+    snapshot.programs.iter().map(program).collect()
+}
+
+fn ports(snapshot: &Snapshot) -> Vec<PortStatus> {
+    let port = |port: &PortState| PortStatus {
+        interface: port.interface.clone(),
+        ifindex: port.ifindex,
+        ingress: port.ingress.map(Attachment::ingress_word),
+        egress: port.egress.map(Attachment::egress_word),
+        state: port.unprotected().map_or_else(|| "protected".to_owned(), |why| format!("unprotected: {why}")),
+    };
+    snapshot.ports.iter().map(port).collect()
+}
+
+fn groups(snapshot: &Snapshot) -> Vec<GroupStatus> {
+    let group = |group: &GroupState| GroupStatus {
+        name: group.name.clone(),
+        mode: if group.enforce { "enforce" } else { "audit" },
+        subnets: group.subnets.iter().map(ToString::to_string).collect(),
+    };
+    snapshot.groups.iter().map(group).collect()
+}
+
+fn tables(snapshot: &Snapshot) -> Vec<TableStatus> {
+    let table = |fill: &Fill| TableStatus {
+        map: fill.map,
+        entries: fill.entries,
+        capacity: fill.capacity,
+    };
+    snapshot.tables.iter().map(table).collect()
+}
+
+fn counters(snapshot: &Snapshot) -> Vec<CounterStatus> {
+    let counter = |counter: &CounterState| CounterStatus {
+        direction: counter.direction.word(),
+        verdict: counter.verdict.word(),
+        reason: counter.reason.word(),
+        packets: counter.count.packets,
+        bytes: counter.count.bytes,
+    };
+    snapshot.counters.iter().map(counter).collect()
+}
+
+fn rules(snapshot: &Snapshot) -> Vec<RuleStatus> {
+    let name = |number: u32| snapshot.groups.iter().find(|group| group.number == number).map(|group| group.name.clone());
+    let rule = |rule: &RuleState| RuleStatus {
+        rule: rule.rule,
+        group: name(rule.group).unwrap_or_else(|| rule.group.to_string()),
+        label: rule.label.clone(),
+        packets: rule.count.packets,
+        bytes: rule.count.bytes,
+    };
+    snapshot.rules.iter().map(rule).collect()
+}

@@ -1,0 +1,113 @@
+//! The status for people: short tables that fit 80 columns.
+
+use std::io::{self, Write};
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+
+use super::status::Status;
+
+/// Columns that the tables may take.
+const WIDTH: u16 = 80;
+/// Rules shown; the JSON has them all.
+const RULES: usize = 20;
+
+/// Writes the status.
+///
+/// # Errors
+///
+/// When the output fails.
+pub fn write_status(output: &mut impl Write, status: &Status) -> io::Result<()> {
+    writeln!(
+        output,
+        "daemon {} · pins {}/v{} · {} ticks/s",
+        status.daemon, status.pin_root, status.abi, status.clock.ticks_per_second
+    )?;
+    section(output, "PORTS", &ports(status))?;
+    section(output, "GROUPS", &groups(status))?;
+    section(output, "PROGRAMS", &programs(status))?;
+    section(output, "TABLES", &tables(status))?;
+    section(output, "PACKETS", &counters(status))?;
+    section(output, "RULES MOST USED", &rules(status))?;
+    writeln!(output, "\nsamples: {} sent, {} lost", status.events.sent, status.events.lost)
+}
+
+fn section(output: &mut impl Write, title: &str, table: &Table) -> io::Result<()> {
+    if table.row_count() == 0 {
+        return Ok(());
+    }
+    writeln!(output, "\n{title}")?;
+    for line in table.to_string().lines() {
+        writeln!(output, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// A table without lines; the columns named in `right` hold numbers.
+fn table(header: &[&str], right: &[usize]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table.set_header(header.to_vec());
+    for index in right {
+        if let Some(column) = table.column_mut(*index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn ports(status: &Status) -> Table {
+    let mut table = table(&["interface", "index", "ingress", "egress", "state"], &[1]);
+    for port in &status.ports {
+        let index = port.ifindex.map_or_else(|| "-".to_owned(), |index| index.to_string());
+        let (ingress, egress) = (port.ingress.unwrap_or("-"), port.egress.unwrap_or("-"));
+        table.add_row([port.interface.as_str(), &index, ingress, egress, &port.state]);
+    }
+    table
+}
+
+fn groups(status: &Status) -> Table {
+    let mut table = table(&["group", "mode", "subnets"], &[]);
+    for group in &status.groups {
+        table.add_row([group.name.as_str(), group.mode, &group.subnets.join(" ")]);
+    }
+    table
+}
+
+fn programs(status: &Status) -> Table {
+    let mut table = table(&["program", "id", "tag", "verified", "jited bytes"], &[1, 3, 4]);
+    for program in &status.programs {
+        let verified = program.verified_instructions.map_or_else(|| "-".to_owned(), |count| count.to_string());
+        let (id, bytes) = (program.id.to_string(), program.jited_bytes.to_string());
+        table.add_row([program.name, &id, &program.tag, &verified, &bytes]);
+    }
+    table
+}
+
+fn tables(status: &Status) -> Table {
+    let mut table = table(&["table", "entries", "room", "full"], &[1, 2, 3]);
+    for row in &status.tables {
+        let percent = row.entries as u64 * 100 / u64::from(row.capacity.max(1));
+        table.add_row([row.map, &row.entries.to_string(), &row.capacity.to_string(), &format!("{percent} %")]);
+    }
+    table
+}
+
+fn counters(status: &Status) -> Table {
+    let mut table = table(&["direction", "verdict", "reason", "packets", "bytes"], &[3, 4]);
+    for row in &status.counters {
+        table.add_row([row.direction, row.verdict, row.reason, &row.packets.to_string(), &row.bytes.to_string()]);
+    }
+    table
+}
+
+fn rules(status: &Status) -> Table {
+    let mut table = table(&["rule", "group", "packets", "bytes", "what"], &[0, 2, 3]);
+    let mut rules: Vec<_> = status.rules.iter().filter(|rule| rule.packets > 0).collect();
+    rules.sort_by_key(|rule| std::cmp::Reverse(rule.packets));
+    for rule in rules.into_iter().take(RULES) {
+        let (number, packets, bytes) = (rule.rule.to_string(), rule.packets.to_string(), rule.bytes.to_string());
+        table.add_row([number.as_str(), &rule.group, &packets, &bytes, &rule.label]);
+    }
+    table
+}
