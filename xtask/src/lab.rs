@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 
-use crate::{build, privilege, process, setup};
+use crate::{build, privilege, setup};
 
 /// Runs `sphere-lab` with the arguments and passes its exit status on.
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
@@ -16,7 +16,6 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let program = program.to_str().context("the path of the repository is not UTF-8")?;
     let mut command = privilege::command(program, "make network namespaces and load BPF programs")?;
     command.args(arguments);
-    process::forget_outer_cargo(&mut command);
     let status = command.status().with_context(|| format!("cannot run {program}"))?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }

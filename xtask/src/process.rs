@@ -1,12 +1,15 @@
 //! Other programs: run them, read what they say, and name them in the error when they fail.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::tree;
+
+/// Where the administrator's tools are, which a user's search path may lack.
+const ADMINISTRATION: [&str; 2] = ["/usr/sbin", "/sbin"];
 
 /// The cargo that runs this xtask, for everything that is built for the host.
 pub(crate) fn cargo() -> Command {
@@ -67,15 +70,16 @@ pub(crate) fn line(command: &Command) -> String {
 pub(crate) fn find(name: impl AsRef<Path>) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
-        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
+        .chain(ADMINISTRATION.map(PathBuf::from))
         .map(|directory| directory.join(&name))
         .find(|candidate| candidate.is_file())
 }
 
-/// The search path with one directory in front.
-pub(crate) fn path_with(first: &Path) -> Result<std::ffi::OsString> {
+/// The search path with these directories in front, and those of the administrator's tools at the end.
+pub(crate) fn path_with(first: &[PathBuf]) -> Result<OsString> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let directories = std::iter::once(first.to_owned()).chain(std::env::split_paths(&path));
+    let last = ADMINISTRATION.map(PathBuf::from);
+    let directories = first.iter().cloned().chain(std::env::split_paths(&path)).chain(last);
     std::env::join_paths(directories).context("a directory of PATH contains a colon")
 }
 

@@ -9,9 +9,11 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::unpack;
 use crate::privilege::{self, Privilege};
 use crate::{console, process};
 
+const INSTALL: [&str; 3] = ["install", "--no-remove", "--no-install-recommends"];
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// Whether this system has apt.
@@ -36,18 +38,45 @@ pub(super) fn ensure(packages: &[&str], purpose: &str) -> Result<usize> {
     if !have_candidates(&missing)? {
         update()?;
     }
+    install(&missing)?;
+    Ok(missing.len())
+}
+
+/// Installs what can be installed, unpacks what cannot be without removing something.
+fn install(packages: &[&str]) -> Result<()> {
+    let all_fit = fit(packages);
+    let (beside, instead): (Vec<&str>, Vec<&str>) =
+        packages.iter().copied().partition(|package| all_fit || fit(&[package]));
+    let mut wanted: Vec<String> = beside.into_iter().map(str::to_owned).collect();
+    for package in instead {
+        console::note(&format!(
+            "setup: {package} would replace a package of this machine: unpacked under target/tools"
+        ));
+        wanted.extend(unpack::unpack(package)?);
+    }
+    if wanted.is_empty() {
+        return Ok(());
+    }
     let enabled_before = enabled_units();
     let installed = {
         let _no_starts = NoStarts::begin()?;
-        install(&missing).or_else(|_| {
+        apt_install(&wanted).or_else(|_| {
             // The index may name versions that the archive no longer has.
             update()?;
-            install(&missing)
+            apt_install(&wanted)
         })
     };
     disable(enabled_units().difference(&enabled_before))?;
-    installed?;
-    Ok(missing.len())
+    installed
+}
+
+/// Whether the packages can be installed without removing another.
+fn fit(packages: &[&str]) -> bool {
+    let mut command = Command::new("apt-get");
+    command.args(["-qq", "--simulate"]).args(INSTALL).args(packages);
+    // Only what apt says about removal counts: any other failure is apt's to explain when it installs.
+    process::output(command.env("LC_ALL", "C"))
+        .is_ok_and(|output| !String::from_utf8_lossy(&output.stderr).contains("remove is disabled"))
 }
 
 /// Whether apt can install all of these, if need be after an update of its index.
@@ -72,7 +101,11 @@ fn missing<'a>(packages: &[&'a str]) -> Result<Vec<&'a str>> {
     )?;
     let text = String::from_utf8_lossy(&output.stdout);
     let installed: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_suffix(" installed")).collect();
-    Ok(packages.iter().copied().filter(|package| !installed.contains(package)).collect())
+    Ok(packages
+        .iter()
+        .copied()
+        .filter(|package| !installed.contains(package) && !unpack::is_unpacked(package))
+        .collect())
 }
 
 fn have_candidates(packages: &[&str]) -> Result<bool> {
@@ -90,10 +123,9 @@ fn update() -> Result<()> {
     process::run(apt_get()?.args(["-qq", "update"]))
 }
 
-fn install(packages: &[&str]) -> Result<()> {
+fn apt_install(packages: &[String]) -> Result<()> {
     let mut command = apt_get()?;
-    command.args(["-qq", "--yes", "--no-remove", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0", "install"]);
-    command.args(packages);
+    command.args(["-qq", "--yes", "-o", "Dpkg::Use-Pty=0"]).args(INSTALL).args(packages);
     // What apt says is of no use to somebody who wants to see the lab, unless it fails.
     process::read(&mut command).map(drop)
 }

@@ -90,7 +90,7 @@ fn build(llvm: u32) -> Result<PathBuf> {
         .args(["--no-default-features", "--features", &format!("llvm-{llvm}"), "--root"])
         .arg(root(llvm))
         .env("LLVM_PREFIX", prefix)
-        .env("PATH", process::path_with(bin)?)
+        .env("PATH", process::path_with(&[bin.to_owned()])?)
         .env("CARGO_TARGET_DIR", tree::tools().join("build"))
         .env_remove("RUSTFLAGS");
     process::run(&mut command).context("cannot build bpf-linker")?;

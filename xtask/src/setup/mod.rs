@@ -6,6 +6,7 @@
 mod apt;
 mod linker;
 mod toolchain;
+pub(crate) mod unpack;
 
 use std::path::PathBuf;
 

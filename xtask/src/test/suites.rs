@@ -55,16 +55,18 @@ pub(super) fn kernel(options: &Options) -> Result<Outcome> {
 
 /// Builds as the user, runs the ignored tests as root, one at a time: they share one kernel.
 fn as_root(command: &mut Command, options: &Options) -> Result<Outcome> {
-    match privilege::here() {
-        Privilege::Root => {}
-        Privilege::Sudo => {
-            let host = host_triple()?.to_uppercase().replace('-', "_");
-            command.env(format!("CARGO_TARGET_{host}_RUNNER"), "sudo --preserve-env");
-        }
-        Privilege::Missing => return Ok(Outcome::Skipped("root is needed, and sudo is not installed".to_owned())),
+    if privilege::here() == Privilege::Missing {
+        return Ok(Outcome::Skipped("root is needed, and sudo is not installed".to_owned()));
     }
     setup::lab_packages()?;
     build::run(&build::Options::default())?;
+    // Cargo starts the test programs through what a command that runs as root begins with.
+    let runner = privilege::command("env", "load BPF programs")?;
+    let host = host_triple()?.to_uppercase().replace('-', "_");
+    command.env(format!("CARGO_TARGET_{host}_RUNNER"), process::line(&runner));
+    if let Some((_, Some(path))) = runner.get_envs().find(|(name, _)| *name == "PATH") {
+        command.env("PATH", path);
+    }
     let outcome = count(filtered(command, options).args(["--ignored", "--show-output", "--test-threads", "1"]))?;
     if options.filter.is_none() && matches!(outcome, Outcome::Ran { passed: 0, failed: 0 }) {
         bail!("not one test ran: no test of these targets is marked #[ignore = \"root: …\"]");
