@@ -1,25 +1,53 @@
 //! What a packet is, once its network header is read: the transport, and the subject of a record.
 
 use crate::family::Family;
-use crate::packet::icmp::Icmp;
+use crate::packet::icmp::Message;
 use crate::packet::transport::{self, Ports, TcpFlags};
 use crate::packet::{Network, Packet, icmp};
 use crate::verdict::Reason;
 
-/// The transport of a packet that is not a later fragment.
+/// What a packet's transport is to a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
+#[repr(u8)]
+pub enum Kind {
     /// A TCP segment.
-    Tcp(Ports, TcpFlags),
+    Tcp,
     /// A UDP datagram.
-    Udp(Ports),
-    /// A control message of the packet's own family.
-    Icmp(Icmp),
+    Udp,
+    /// An echo request; its identifier stands for both ports.
+    EchoRequest,
+    /// An echo reply; its identifier stands for both ports.
+    EchoReply,
+    /// An ICMP error about a packet that is quoted in it.
+    Error,
+    /// Neighbour or listener discovery.
+    Discovery,
+    /// Any other control message of the packet's own family.
+    Control,
     /// Any other protocol.
     Other,
 }
 
+/// The transport header of a packet that is not a later fragment.
+///
+/// Flat, with every field always set: of an enum with fields the compiler would leave parts undefined, which the
+/// verifier refuses to copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Transport {
+    /// What it is.
+    pub kind: Kind,
+    /// Flags of a TCP segment.
+    pub flags: TcpFlags,
+    /// Ports, or what stands for them; 0 where there are none.
+    pub ports: Ports,
+}
+
 impl Transport {
+    /// A packet of which nothing is known yet.
+    pub const UNKNOWN: Self =
+        Self { kind: Kind::Other, flags: TcpFlags::NONE, ports: Ports { source_be: 0, destination_be: 0 } };
+
     /// Reads the transport header.
     ///
     /// # Errors
@@ -28,21 +56,25 @@ impl Transport {
     #[inline(always)]
     pub fn parse<F: Family, P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<Self, Reason> {
         match network.protocol {
-            transport::TCP => transport::tcp(packet, network).map(|(ports, flags)| Self::Tcp(ports, flags)),
-            transport::UDP => transport::udp(packet, network).map(Self::Udp),
-            protocol if protocol == F::ICMP => F::icmp(packet, network).map(Self::Icmp),
-            _ => Ok(Self::Other),
-        }
-    }
-
-    /// Source and destination port; for ICMP type and code stand in the place of `source` and `destination` is 0.
-    #[must_use]
-    #[inline(always)]
-    pub fn ports_be(self) -> (u16, u16) {
-        match self {
-            Self::Tcp(ports, _) | Self::Udp(ports) => (ports.source_be, ports.destination_be),
-            Self::Icmp(icmp) => (icmp.type_code_be, 0),
-            Self::Other => (0, 0),
+            transport::TCP => {
+                let (ports, flags) = transport::tcp(packet, network)?;
+                Ok(Self { kind: Kind::Tcp, flags, ports })
+            }
+            transport::UDP => Ok(Self { kind: Kind::Udp, ports: transport::udp(packet, network)?, ..Self::UNKNOWN }),
+            protocol if protocol == F::ICMP => {
+                let icmp = F::icmp(packet, network)?;
+                let kind = match icmp.message {
+                    Message::EchoRequest => Kind::EchoRequest,
+                    Message::EchoReply => Kind::EchoReply,
+                    Message::Error => Kind::Error,
+                    Message::Discovery => Kind::Discovery,
+                    Message::Other => Kind::Control,
+                };
+                let identifier_be = icmp.identifier_be;
+                let ports = Ports { source_be: identifier_be, destination_be: identifier_be };
+                Ok(Self { kind, ports, ..Self::UNKNOWN })
+            }
+            _ => Ok(Self::UNKNOWN),
         }
     }
 }

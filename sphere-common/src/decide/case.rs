@@ -6,6 +6,7 @@
 use super::policy::{Outcome, Peer};
 use super::{Context, flows};
 use crate::abi::{FlowState, FlowValue, SubnetValue, flow_flags, flow_kind};
+use crate::classify::Transport;
 use crate::family::{Family, Flow};
 use crate::packet::ethernet::Link;
 use crate::packet::transport::TCP;
@@ -21,6 +22,7 @@ pub(crate) struct Case<F: Family> {
     /// The flow's entry, once it was found or opened.
     pub(super) known: FlowValue,
     pub(super) network: Network,
+    pub(super) transport: Transport,
     pub(super) group: SubnetValue,
     pub(super) link: Link,
     /// 1 when the packet opens its flow.
@@ -35,6 +37,7 @@ impl<F: Family> Default for Case<F> {
             flow: Flow::default(),
             known: FlowValue::default(),
             network: Network::UNKNOWN,
+            transport: Transport::UNKNOWN,
             group: SubnetValue::default(),
             link: Link { ethertype_be: 0, vlan: [0; 2], payload_at: 0 },
             opens: 0,
@@ -44,6 +47,21 @@ impl<F: Family> Default for Case<F> {
 }
 
 impl<F: Family> Case<F> {
+    /// Reads the headers behind the addresses; of a later fragment the network header only.
+    ///
+    /// # Errors
+    ///
+    /// The reason why they cannot be read.
+    // A function of its own that leaves what it finds in the case: the many ways through headers merge behind it.
+    #[inline(never)]
+    pub(super) fn read<P: Packet + ?Sized>(&mut self, packet: &P) -> Result<(), Reason> {
+        F::network(packet, self.link.payload(), &mut self.network)?;
+        if !matches!(self.network.fragment, Fragment::Later { .. }) {
+            self.transport = Transport::parse::<F, P>(packet, &self.network)?;
+        }
+        Ok(())
+    }
+
     /// Says which flow of the device and the peer the packet belongs to.
     #[inline(always)]
     pub(super) fn set_flow(&mut self, protocol: u8, (device_port_be, peer_port_be): (u16, u16), kind: u8) {

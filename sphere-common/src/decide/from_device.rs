@@ -5,10 +5,9 @@ use super::policy::{self, Outcome};
 use super::subnet::{self, Membership};
 use super::{Context, Decision, NO_GROUP, flows, related};
 use crate::abi::{FlowState, flow_flags, flow_kind};
-use crate::classify::{Subject, Transport};
+use crate::classify::{Kind, Subject, Transport};
 use crate::family::{Family, Scope};
-use crate::packet::icmp::{Icmp, Message};
-use crate::packet::transport::{Ports, TCP, TcpFlags};
+use crate::packet::transport::{Ports, TcpFlags};
 use crate::packet::{Fragment, Network, Packet};
 use crate::tables::{FamilyTables, Tables};
 use crate::verdict::{Direction, Reason};
@@ -71,44 +70,25 @@ fn attributed<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
     if is_reserved::<F>(context, case.flow.device, case.flow.peer) {
         return Outcome::deny(Reason::Reserved);
     }
-    if let Err(reason) = F::network(packet, case.link.payload(), &mut case.network) {
+    if let Err(reason) = case.read(packet) {
         return Outcome::deny(reason);
     }
     if let Fragment::Later { offset } = case.network.fragment {
         return case.later_fragment(tables, context, (offset, flow_kind::FRAGMENT_OUT));
     }
-    match Transport::parse::<F, P>(packet, &case.network) {
-        Ok(Transport::Tcp(ports, flags)) => tcp(tables, context, case, (ports, flags)),
-        Ok(Transport::Udp(Ports { source_be, destination_be }))
-            if F::is_dhcp_discovery(case.flow.peer, (source_be, destination_be)) =>
-        {
+    let Transport { kind, flags, ports: Ports { source_be, destination_be } } = case.transport;
+    case.set_flow(case.network.protocol, (source_be, destination_be), flow_kind::TRANSPORT);
+    match kind {
+        Kind::Tcp => tcp(tables, context, case, flags),
+        Kind::Udp if F::is_dhcp_discovery(case.flow.peer, (source_be, destination_be)) => {
             Outcome::pass(Reason::Dhcp, 0)
         }
-        Ok(Transport::Icmp(Icmp { message: Message::EchoReply { identifier_be }, .. })) => {
-            case.set_flow(F::ICMP, (identifier_be, identifier_be), flow_kind::TRANSPORT);
-            case.pass_known(tables, context, Reason::Flow).unwrap_or(Outcome::deny(Reason::Icmp))
-        }
-        Ok(Transport::Icmp(Icmp { message: Message::Error, .. })) => {
-            related::judge::<F, P, T>((packet, tables), context, case, Direction::Ingress)
-        }
-        Ok(Transport::Icmp(Icmp { message: Message::Discovery, .. })) => Outcome::pass(Reason::NeighborDiscovery, 0),
-        Ok(Transport::Icmp(Icmp { message: Message::Other, .. })) => {
-            case.set_flow(F::ICMP, (0, 0), flow_kind::TRANSPORT);
-            Outcome::deny(policy::denial::<F>(context, case.peer(0), Reason::Destination))
-        }
-        Ok(transport) => {
-            // UDP, echo requests, and protocols without ports.
-            let (ports, policy_port_be) = match transport {
-                Transport::Udp(ports) => ((ports.source_be, ports.destination_be), ports.destination_be),
-                Transport::Icmp(Icmp { message: Message::EchoRequest { identifier_be }, .. }) => {
-                    ((identifier_be, identifier_be), 0)
-                }
-                Transport::Tcp(..) | Transport::Icmp(_) | Transport::Other => ((0, 0), 0),
-            };
-            case.set_flow(case.network.protocol, ports, flow_kind::TRANSPORT);
-            connectionless(tables, context, case, policy_port_be)
-        }
-        Err(reason) => Outcome::deny(reason),
+        Kind::Udp => connectionless(tables, context, case, destination_be),
+        Kind::EchoRequest | Kind::Other => connectionless(tables, context, case, 0),
+        Kind::EchoReply => case.pass_known(tables, context, Reason::Flow).unwrap_or(Outcome::deny(Reason::Icmp)),
+        Kind::Error => related::judge::<F, P, T>((packet, tables), context, case, Direction::Ingress),
+        Kind::Discovery => Outcome::pass(Reason::NeighborDiscovery, 0),
+        Kind::Control => Outcome::deny(policy::denial::<F>(context, case.peer(0), Reason::Destination)),
     }
 }
 
@@ -131,19 +111,16 @@ fn foreign<F: Family, P: Packet + ?Sized, T: Tables>(
     if flags & F::DENY_FOREIGN == 0 {
         return Reason::OtherSubnet;
     }
-    if let Err(reason) = F::network(packet, case.link.payload(), &mut case.network) {
+    if let Err(reason) = case.read(packet) {
         return reason;
     }
     if case.network.fragment == Fragment::Whole {
-        match Transport::parse::<F, P>(packet, &case.network) {
-            Ok(Transport::Udp(Ports { source_be, destination_be }))
-                if F::is_dhcp_discovery(case.flow.peer, (source_be, destination_be)) =>
-            {
-                return Reason::Dhcp;
-            }
-            Ok(Transport::Icmp(icmp)) if icmp.message == Message::Discovery => return Reason::NeighborDiscovery,
-            Ok(Transport::Udp(_) | Transport::Icmp(_) | Transport::Tcp(..) | Transport::Other) => {}
-            Err(reason) => return reason,
+        let Transport { kind, ports: Ports { source_be, destination_be }, .. } = case.transport;
+        if kind == Kind::Udp && F::is_dhcp_discovery(case.flow.peer, (source_be, destination_be)) {
+            return Reason::Dhcp;
+        }
+        if kind == Kind::Discovery {
+            return Reason::NeighborDiscovery;
         }
     }
     match F::scope(case.flow.peer) {
@@ -159,10 +136,10 @@ fn tcp<F: Family, T: Tables + FamilyTables<F>>(
     tables: &mut T,
     context: &Context<'_>,
     case: &mut Case<F>,
-    (ports, flags): (Ports, TcpFlags),
+    flags: TcpFlags,
 ) -> Outcome {
-    case.set_flow(TCP, (ports.source_be, ports.destination_be), flow_kind::TRANSPORT);
-    let found = policy::outbound::<F, T>(tables, context, case.peer(ports.destination_be));
+    let peer = case.peer(case.flow.peer_port_be);
+    let found = policy::outbound::<F, T>(tables, context, peer);
     if !found.is_denial() {
         if flags.opens() {
             return case.open(context, (FlowState::Opening, 0), found);
@@ -185,7 +162,7 @@ fn tcp<F: Family, T: Tables + FamilyTables<F>>(
             return Outcome::pass(Reason::Flow, case.known.rule);
         }
     }
-    let denied = Outcome::deny(policy::denial::<F>(context, case.peer(ports.destination_be), found.reason));
+    let denied = Outcome::deny(policy::denial::<F>(context, peer, found.reason));
     if flags.opens() {
         return case.note_audited(context, denied);
     }

@@ -5,10 +5,9 @@ use super::policy::{self, Outcome};
 use super::subnet::{self, Membership};
 use super::{Context, Decision, NO_GROUP, flows, related};
 use crate::abi::{FlowState, flow_flags, flow_kind};
-use crate::classify::{Subject, Transport};
+use crate::classify::{Kind, Subject, Transport};
 use crate::family::Family;
-use crate::packet::icmp::{Icmp, Message};
-use crate::packet::transport::{Ports, TCP, TcpFlags, UDP};
+use crate::packet::transport::{Ports, TcpFlags, UDP};
 use crate::packet::{Fragment, Network, Packet};
 use crate::tables::{FamilyTables, Tables};
 use crate::verdict::{Direction, Reason};
@@ -58,36 +57,23 @@ fn attributed<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
     if context.config.reserved4_len != 0 && F::is_reserved(context.config, case.flow.peer) {
         return Outcome::deny(Reason::Reserved);
     }
-    if let Err(reason) = F::network(packet, case.link.payload(), &mut case.network) {
+    if let Err(reason) = case.read(packet) {
         return Outcome::deny(reason);
     }
     if let Fragment::Later { offset } = case.network.fragment {
         return case.later_fragment(tables, context, (offset, flow_kind::FRAGMENT_IN));
     }
-    match Transport::parse::<F, P>(packet, &case.network) {
-        Ok(Transport::Tcp(ports, flags)) => tcp(tables, context, case, (ports, flags)),
-        Ok(Transport::Icmp(Icmp { message: Message::EchoReply { identifier_be }, .. })) => {
-            case.set_flow(F::ICMP, (identifier_be, identifier_be), flow_kind::TRANSPORT);
+    let Transport { kind, flags, ports: Ports { source_be, destination_be } } = case.transport;
+    case.set_flow(case.network.protocol, (destination_be, source_be), flow_kind::TRANSPORT);
+    match kind {
+        Kind::Tcp => tcp(tables, context, case, flags),
+        Kind::Udp | Kind::EchoRequest | Kind::Other => connectionless(tables, context, case),
+        Kind::EchoReply => {
             case.pass_known(tables, context, Reason::Reply).unwrap_or(Outcome::deny(Reason::Unsolicited))
         }
-        Ok(Transport::Icmp(Icmp { message: Message::Error, .. })) => {
-            related::judge::<F, P, T>((packet, tables), context, case, Direction::Egress)
-        }
-        Ok(Transport::Icmp(Icmp { message: Message::Discovery, .. })) => Outcome::pass(Reason::NeighborDiscovery, 0),
-        Ok(Transport::Icmp(Icmp { message: Message::Other, .. })) => Outcome::deny(Reason::Icmp),
-        Ok(transport) => {
-            // UDP, echo requests, and protocols without ports.
-            let ports = match transport {
-                Transport::Udp(ports) => (ports.destination_be, ports.source_be),
-                Transport::Icmp(Icmp { message: Message::EchoRequest { identifier_be }, .. }) => {
-                    (identifier_be, identifier_be)
-                }
-                Transport::Tcp(..) | Transport::Icmp(_) | Transport::Other => (0, 0),
-            };
-            case.set_flow(case.network.protocol, ports, flow_kind::TRANSPORT);
-            connectionless(tables, context, case)
-        }
-        Err(reason) => Outcome::deny(reason),
+        Kind::Error => related::judge::<F, P, T>((packet, tables), context, case, Direction::Egress),
+        Kind::Discovery => Outcome::pass(Reason::NeighborDiscovery, 0),
+        Kind::Control => Outcome::deny(Reason::Icmp),
     }
 }
 
@@ -98,9 +84,8 @@ fn tcp<F: Family, T: Tables + FamilyTables<F>>(
     tables: &mut T,
     context: &Context<'_>,
     case: &mut Case<F>,
-    (ports, flags): (Ports, TcpFlags),
+    flags: TcpFlags,
 ) -> Outcome {
-    case.set_flow(TCP, (ports.destination_be, ports.source_be), flow_kind::TRANSPORT);
     if flows::find::<F, T>(tables, context, case)
         && (case.known.flags & flow_flags::AUDITED == 0 || case.group.enforce == 0)
     {
@@ -118,7 +103,7 @@ fn tcp<F: Family, T: Tables + FamilyTables<F>>(
         }
     }
     if !flags.opens() {
-        let found = policy::outbound::<F, T>(tables, context, case.peer(ports.source_be));
+        let found = policy::outbound::<F, T>(tables, context, case.peer(case.flow.peer_port_be));
         if !found.is_denial() {
             let pass = Outcome::pass(Reason::Reply, found.rule);
             if flags.closes() {

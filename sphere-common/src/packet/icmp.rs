@@ -13,16 +13,10 @@ pub const HEADER_BYTES: usize = 8;
 /// What a message is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// Echo request with its identifier.
-    EchoRequest {
-        /// Identifier, memory order.
-        identifier_be: u16,
-    },
-    /// Echo reply with its identifier.
-    EchoReply {
-        /// Identifier, memory order.
-        identifier_be: u16,
-    },
+    /// Echo request.
+    EchoRequest,
+    /// Echo reply.
+    EchoReply,
     /// An error about a packet that is quoted in it.
     Error,
     /// Neighbour or listener discovery on the link (ICMPv6 only).
@@ -31,11 +25,11 @@ pub enum Message {
     Other,
 }
 
-/// Type, code and meaning of an ICMP message.
+/// Meaning and identifier of an ICMP message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Icmp {
-    /// Type and code as they lie in memory, for records.
-    pub type_code_be: u16,
+    /// Identifier of an echo, in memory order; of other messages what lies there.
+    pub identifier_be: u16,
     /// What it is for.
     pub message: Message,
 }
@@ -49,13 +43,13 @@ pub struct Icmp {
 pub fn v4<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<Icmp, Reason> {
     let (type_code_be, identifier_be) = head(packet, network)?;
     let message = match type_code_be.to_ne_bytes() {
-        [8, 0] => Message::EchoRequest { identifier_be },
-        [0, 0] => Message::EchoReply { identifier_be },
+        [8, 0] => Message::EchoRequest,
+        [0, 0] => Message::EchoReply,
         // Destination unreachable (all codes, "fragmentation needed" above all), time exceeded, parameter problem.
         [3 | 11 | 12, _] => Message::Error,
         _ => Message::Other,
     };
-    Ok(Icmp { type_code_be, message })
+    Ok(Icmp { identifier_be, message })
 }
 
 /// Reads an ICMPv6 message.
@@ -67,8 +61,8 @@ pub fn v4<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<Icmp, Rea
 pub fn v6<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<Icmp, Reason> {
     let (type_code_be, identifier_be) = head(packet, network)?;
     let message = match type_code_be.to_ne_bytes() {
-        [128, 0] => Message::EchoRequest { identifier_be },
-        [129, 0] => Message::EchoReply { identifier_be },
+        [128, 0] => Message::EchoRequest,
+        [129, 0] => Message::EchoReply,
         [1..=4, _] => Message::Error,
         // Neighbour discovery counts only when it cannot have crossed a router (RFC 4861 section 6.1.1).
         [133..=137, 0] if network.hop_limit == 255 => Message::Discovery,
@@ -76,7 +70,7 @@ pub fn v6<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<Icmp, Rea
         [130..=132 | 143, _] if network.hop_limit == 1 => Message::Discovery,
         _ => Message::Other,
     };
-    Ok(Icmp { type_code_be, message })
+    Ok(Icmp { identifier_be, message })
 }
 
 #[inline(always)]

@@ -12,9 +12,12 @@ const UDP_BYTES: u32 = 8;
 
 /// Flags of a TCP segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
 pub struct TcpFlags(u8);
 
 impl TcpFlags {
+    /// No flag.
+    pub const NONE: Self = Self(0);
     const FIN: u8 = 0x01;
     const SYN: u8 = 0x02;
     const RST: u8 = 0x04;
@@ -37,6 +40,7 @@ impl TcpFlags {
 
 /// Ports of a TCP or UDP header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Ports {
     /// Of the sender.
     pub source_be: u16,
