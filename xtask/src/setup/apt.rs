@@ -27,19 +27,31 @@ pub(super) fn ensure(packages: &[&str], purpose: &str) -> Result<usize> {
     if missing.is_empty() {
         return Ok(0);
     }
+    need_root(&missing)?;
+    if candidates(&missing)?.len() < missing.len() {
+        update()?;
+    }
     console::note(&format!("setup: installing {purpose}: {}", missing.join(" ")));
+    install(&missing)?;
+    Ok(missing.len())
+}
+
+/// Installs the packages in the newest version, also where an older one is installed.
+pub(super) fn install_newest(packages: &[&str], purpose: &str) -> Result<()> {
+    need_root(packages)?;
+    console::note(&format!("setup: installing {purpose}: {}", packages.join(" ")));
+    install(packages)
+}
+
+fn need_root(packages: &[&str]) -> Result<()> {
     if privilege::here() == Privilege::Missing {
         bail!(
             "root is needed to install packages, and sudo is not installed: as root, run\n  \
              apt-get update && apt-get install --no-install-recommends {}",
-            missing.join(" ")
+            packages.join(" ")
         );
     }
-    if !have_candidates(&missing)? {
-        update()?;
-    }
-    install(&missing)?;
-    Ok(missing.len())
+    Ok(())
 }
 
 /// Installs what can be installed, unpacks what cannot be without removing something.
@@ -79,19 +91,20 @@ fn fit(packages: &[&str]) -> bool {
         .is_ok_and(|output| !String::from_utf8_lossy(&output.stderr).contains("remove is disabled"))
 }
 
-/// Whether apt can install all of these, if need be after an update of its index.
-pub(super) fn offers(packages: &[&str]) -> Result<bool> {
+/// Whether apt offers all of these in a version that will do, if need be after an update of its index.
+pub(super) fn offers(packages: &[&str], will_do: impl Fn(&str) -> bool) -> Result<bool> {
+    let all = |found: &[String]| found.len() == packages.len() && found.iter().all(|version| will_do(version));
     if !available() {
         return Ok(false);
     }
-    if have_candidates(packages)? {
+    if all(&candidates(packages)?) {
         return Ok(true);
     }
     if privilege::here() == Privilege::Missing {
         return Ok(false);
     }
     update()?;
-    have_candidates(packages)
+    Ok(all(&candidates(packages)?))
 }
 
 fn missing<'a>(packages: &[&'a str]) -> Result<Vec<&'a str>> {
@@ -108,14 +121,11 @@ fn missing<'a>(packages: &[&'a str]) -> Result<Vec<&'a str>> {
         .collect())
 }
 
-fn have_candidates(packages: &[&str]) -> Result<bool> {
+/// The versions that apt would install, of the packages that it knows.
+fn candidates(packages: &[&str]) -> Result<Vec<String>> {
     let text = process::read(Command::new("apt-cache").arg("policy").args(packages).env("LC_ALL", "C"))?;
-    let candidates = text
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("Candidate: "))
-        .filter(|version| *version != "(none)")
-        .count();
-    Ok(candidates == packages.len())
+    let versions = text.lines().filter_map(|line| line.trim().strip_prefix("Candidate: "));
+    Ok(versions.filter(|version| *version != "(none)").map(str::to_owned).collect())
 }
 
 fn update() -> Result<()> {

@@ -78,24 +78,23 @@ pub(super) fn ensure() -> Result<Toolchain> {
     for reason in &refused {
         console::note(&format!("setup: {reason}"));
     }
-    install(rustup_wanted, debian_wanted).with_context(|| {
-        format!(
-            "no compiler for the BPF target ({}); install one with\n  \
+    install(rustup_wanted, debian_wanted).or_else(|error| {
+        bail!(
+            "no compiler for the BPF target, and none could be installed ({error:#}); install one with\n  \
              rustup toolchain install nightly --component rust-src\n\
-             or, on Debian 12 and later,\n  apt-get install {}\n",
-            refused.join("; "),
+             or, on Debian 12 and later,\n  apt-get update && apt-get install {}",
             DEBIAN_PACKAGES.join(" ")
         )
     })
 }
 
-/// Debian's packages where there are some, for they bring a released compiler; else the sources for rustup's.
+/// Debian's packages where they are new enough, for they bring a released compiler; else the sources for rustup's.
 fn install(rustup_wanted: bool, debian_wanted: bool) -> Result<Toolchain> {
-    if debian_wanted && apt::offers(&DEBIAN_PACKAGES)? {
-        match apt::ensure(&DEBIAN_PACKAGES, "the eBPF compiler") {
-            Ok(_) => return find_debian(),
+    let new_enough = |version: &str| numbers(version).is_some_and(|found| found >= OLDEST);
+    if debian_wanted && apt::offers(&DEBIAN_PACKAGES, new_enough)? {
+        match apt::install_newest(&DEBIAN_PACKAGES, "the eBPF compiler").and_then(|()| find_debian()) {
             Err(error) if rustup_wanted => console::note(&format!("setup: {error:#}")),
-            Err(error) => return Err(error),
+            done => return done,
         }
     }
     let rustup = process::find("rustup").filter(|_| rustup_wanted).context("neither apt nor rustup offers one")?;
