@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{
-    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, send,
-    setsockopt, socket, sockopt,
+    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, send, setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeVal;
 
@@ -29,9 +28,7 @@ impl Link {
     /// # Errors
     /// When there is no such interface, or without CAP_NET_RAW.
     pub fn open(namespace: &Namespace, interface: &str) -> Result<Self> {
-        namespace
-            .enter(|| open(interface))?
-            .with_context(|| format!("cannot open {interface} in {}", namespace.name()))
+        namespace.enter(|| open(interface))?.with_context(|| format!("cannot open {interface} in {}", namespace.name()))
     }
 
     /// Its MAC address.
@@ -57,8 +54,19 @@ impl Link {
     /// # Errors
     /// When the socket fails.
     pub fn clear(&self) -> Result<()> {
-        while self.next(MsgFlags::MSG_DONTWAIT)?.is_some() {}
-        Ok(())
+        self.drain().map(drop)
+    }
+
+    /// What has arrived so far.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub fn drain(&self) -> Result<Vec<Vec<u8>>> {
+        let mut frames = Vec::new();
+        while let Some(frame) = self.next(MsgFlags::MSG_DONTWAIT)? {
+            frames.push(frame);
+        }
+        Ok(frames)
     }
 
     /// Collects the frames that arrive until one contains `fence`, which is not among them.
@@ -108,12 +116,7 @@ pub fn contains(frame: &[u8], needle: &[u8]) -> bool {
 }
 
 fn open(interface: &str) -> Result<Link> {
-    let fd = socket(
-        AddressFamily::Packet,
-        SockType::Raw,
-        SockFlag::SOCK_CLOEXEC,
-        SockProtocol::EthAll,
-    )?;
+    let fd = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll)?;
     setsockopt(&fd, sockopt::RcvBufForce, &BUFFER_BYTES)?;
     setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::new(0, 20_000))?;
     let address = link_address(interface)?;
@@ -124,7 +127,5 @@ fn open(interface: &str) -> Result<Link> {
 
 fn link_address(interface: &str) -> Result<LinkAddr> {
     let mut addresses = getifaddrs()?.filter(|entry| entry.interface_name == interface);
-    addresses
-        .find_map(|entry| entry.address?.as_link_addr().copied())
-        .context("no such interface")
+    addresses.find_map(|entry| entry.address?.as_link_addr().copied()).context("no such interface")
 }

@@ -33,9 +33,7 @@ impl Authority {
     /// When `openssl` fails.
     pub fn found(directory: &Path) -> Result<Self> {
         std::fs::create_dir_all(directory)?;
-        let authority = Self {
-            directory: directory.to_owned(),
-        };
+        let authority = Self { directory: directory.to_owned() };
         let mut command = request();
         command
             .args(KEY)
@@ -89,8 +87,7 @@ impl Authority {
             .arg(&issued.key)
             .arg("-out")
             .arg(&issued.certificate);
-        process::must(command, LIMIT)
-            .with_context(|| format!("cannot make a certificate for {names}"))?;
+        process::must(command, LIMIT).with_context(|| format!("cannot make a certificate for {names}"))?;
         Ok(issued)
     }
 }

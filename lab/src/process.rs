@@ -37,10 +37,7 @@ impl Process {
             .append(true)
             .open(log)
             .with_context(|| format!("cannot write {}", log.display()))?;
-        command
-            .stdout(file.try_clone()?)
-            .stderr(file)
-            .stdin(Stdio::null());
+        command.stdout(file.try_clone()?).stderr(file).stdin(Stdio::null());
         Self::adopt(what, command, log)
     }
 
@@ -49,14 +46,8 @@ impl Process {
     /// # Errors
     /// When the program cannot be started.
     pub fn adopt(what: &str, mut command: Command, log: &Path) -> Result<Self> {
-        let child = command
-            .spawn()
-            .with_context(|| format!("cannot start {what}"))?;
-        Ok(Self {
-            what: what.to_owned(),
-            child,
-            log: log.to_owned(),
-        })
+        let child = command.spawn().with_context(|| format!("cannot start {what}"))?;
+        Ok(Self { what: what.to_owned(), child, log: log.to_owned() })
     }
 
     /// Its process id.
@@ -70,8 +61,7 @@ impl Process {
     /// # Errors
     /// When the process is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        kill(self.raw_pid(), signal)
-            .with_context(|| format!("cannot send {signal} to {}", self.what))
+        kill(self.raw_pid(), signal).with_context(|| format!("cannot send {signal} to {}", self.what))
     }
 
     /// Whether it still runs.
@@ -166,15 +156,16 @@ impl Finished {
         self.code == Some(0)
     }
 
-    /// The last line it wrote to standard error, or else its exit status.
+    /// What it says is wrong: its own error line, or the last line it wrote to standard error, or its exit status.
     #[must_use]
     pub fn complaint(&self) -> String {
-        match self.stderr.lines().rfind(|line| !line.trim().is_empty()) {
-            Some(line) => line.trim().to_owned(),
-            None => self
-                .code
-                .map_or_else(|| "time is up".to_owned(), |code| format!("exit status {code}")),
-        }
+        let mut lines = self.stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+        // curl follows its error line with advice.
+        let own = lines.clone().find(|line| line.starts_with("curl: "));
+        own.or_else(|| lines.next_back()).map_or_else(
+            || self.code.map_or_else(|| "time is up".to_owned(), |code| format!("exit status {code}")),
+            str::to_owned,
+        )
     }
 }
 
@@ -199,9 +190,8 @@ pub fn run(mut command: Command, limit: Duration) -> Result<Finished> {
             child.wait()?
         }
     };
-    let collect = |thread: Option<thread::JoinHandle<String>>| {
-        thread.and_then(|thread| thread.join().ok()).unwrap_or_default()
-    };
+    let collect =
+        |thread: Option<thread::JoinHandle<String>>| thread.and_then(|thread| thread.join().ok()).unwrap_or_default();
     Ok(Finished {
         code: if status.signal().is_some() { None } else { status.code() },
         stdout: collect(stdout),

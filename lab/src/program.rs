@@ -25,10 +25,7 @@ pub fn sphere() -> Result<PathBuf> {
         None => lab()?.with_file_name("sphere"),
     };
     if !path.is_file() {
-        bail!(
-            "no daemon at {}: build it with `cargo xtask build`, or name it in SPHERE_BIN",
-            path.display()
-        );
+        bail!("no daemon at {}: build it with `cargo xtask build`, or name it in SPHERE_BIN", path.display());
     }
     Ok(path)
 }

@@ -39,13 +39,7 @@ const fn name(
     address: Ipv4Addr,
     (cnames, ttl_seconds): (usize, u32),
 ) -> VendorName {
-    VendorName {
-        host,
-        cnames,
-        ttl_seconds,
-        address,
-        service,
-    }
+    VendorName { host, cnames, ttl_seconds, address, service }
 }
 
 /// The connection check.

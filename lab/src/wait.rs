@@ -12,11 +12,7 @@ const PAUSE: Duration = Duration::from_millis(3);
 ///
 /// # Errors
 /// Names `what` when the limit passes first.
-pub fn until<T>(
-    what: &str,
-    limit: Duration,
-    mut condition: impl FnMut() -> Option<T>,
-) -> Result<T> {
+pub fn until<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Option<T>) -> Result<T> {
     let deadline = Instant::now() + limit;
     loop {
         if let Some(found) = condition() {

@@ -55,12 +55,7 @@ impl Client {
     pub const fn protocol(self) -> &'static str {
         match self {
             Self::Dhcp | Self::Dig | Self::Chrony => "udp",
-            Self::DigTcp
-            | Self::Curl
-            | Self::CurlTls
-            | Self::CurlTls6
-            | Self::Mosquitto
-            | Self::WebSocket => "tcp",
+            Self::DigTcp | Self::Curl | Self::CurlTls | Self::CurlTls6 | Self::Mosquitto | Self::WebSocket => "tcp",
         }
     }
 }
@@ -120,14 +115,10 @@ pub fn take(network: &Network, device: &Device, row: &Row, root: &Path) -> Resul
     match row.client {
         Client::Dhcp => dhcp::lease(network, device),
         Client::Dig => match host.split_once(" at ") {
-            Some((host, _gateway)) => {
-                dns::ask(device, (host, "A"), Some(GATEWAY4.into()), dns::Transport::Udp)
-            }
+            Some((host, _gateway)) => dns::ask(device, (host, "A"), Some(GATEWAY4.into()), dns::Transport::Udp),
             None => dns::ask(device, (host, "A"), None, dns::Transport::Udp),
         },
-        Client::DigTcp => {
-            dns::ask(device, (host, "A"), Some(RESOLVER.into()), dns::Transport::Tcp)
-        }
+        Client::DigTcp => dns::ask(device, (host, "A"), Some(RESOLVER.into()), dns::Transport::Tcp),
         Client::Curl if host == CONNECT_TEST => {
             let url = format!("http://{host}/connecttest.txt");
             http::fetch(device, &url, CONNECT_TEST_BODY, trust)

@@ -55,19 +55,11 @@ impl Zone {
         for name in &vendor::NAMES {
             zone.set(
                 name.host,
-                Entry {
-                    cnames: name.cnames,
-                    ttl_seconds: name.ttl_seconds,
-                    addresses: vec![name.address.into()],
-                },
+                Entry { cnames: name.cnames, ttl_seconds: name.ttl_seconds, addresses: vec![name.address.into()] },
             );
         }
         let mut plain = |host: &str, addresses: &[IpAddr]| {
-            let entry = Entry {
-                cnames: 0,
-                ttl_seconds: 30,
-                addresses: addresses.to_vec(),
-            };
+            let entry = Entry { cnames: 0, ttl_seconds: 30, addresses: addresses.to_vec() };
             zone.set(host, entry);
         };
         plain(PROBE_HOST, &[PROBE.into(), PROBE6.into()]);
@@ -135,11 +127,7 @@ mod tests {
     #[test]
     fn a_chain_ends_in_the_addresses() {
         let mut zone = Zone::default();
-        let entry = Entry {
-            cnames: 2,
-            ttl_seconds: 5,
-            addresses: vec![server(1, 1).into(), DUAL6.into()],
-        };
+        let entry = Entry { cnames: 2, ttl_seconds: 5, addresses: vec![server(1, 1).into(), DUAL6.into()] };
         zone.set("a.example.net", entry);
         let text = zone.render();
         let records: Vec<&str> = text.lines().skip(2).collect();

@@ -38,7 +38,5 @@ pub fn fetch_at(
     }
     arguments.push(url);
     let done = device.run("curl", &arguments, trust.limit * 2)?;
-    Ok(Attempt::judge(&done, |done| {
-        (done.stdout == expected).then(|| format!("\"{expected}\""))
-    }))
+    Ok(Attempt::judge(&done, |done| (done.stdout == expected).then(|| format!("\"{expected}\""))))
 }

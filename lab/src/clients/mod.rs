@@ -35,17 +35,9 @@ impl Attempt {
         let found = if done.succeeded() { verify(done) } else { None };
         let succeeded = found.is_some();
         let detail = found.unwrap_or_else(|| {
-            if done.succeeded() {
-                format!("unexpected answer: {}", done.stdout.trim())
-            } else {
-                done.complaint()
-            }
+            if done.succeeded() { format!("unexpected answer: {}", done.stdout.trim()) } else { done.complaint() }
         });
-        Self {
-            succeeded,
-            detail,
-            took: done.took,
-        }
+        Self { succeeded, detail, took: done.took }
     }
 }
 

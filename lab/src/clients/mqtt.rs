@@ -12,11 +12,7 @@ use crate::net::Device;
 pub fn publish(device: &Device, host: &str, port: u16, trust: Trust<'_>) -> Result<Attempt> {
     let root = trust.root.display().to_string();
     let port = port.to_string();
-    let arguments = [
-        "-h", host, "-p", &port, "--cafile", &root, "-q", "1", "-t", "telemetry", "-m", "21.5", "-d",
-    ];
+    let arguments = ["-h", host, "-p", &port, "--cafile", &root, "-q", "1", "-t", "telemetry", "-m", "21.5", "-d"];
     let done = device.run("mosquitto_pub", &arguments, trust.limit)?;
-    Ok(Attempt::judge(&done, |done| {
-        done.stdout.contains("received PUBACK").then(|| "PUBACK".to_owned())
-    }))
+    Ok(Attempt::judge(&done, |done| done.stdout.contains("received PUBACK").then(|| "PUBACK".to_owned())))
 }

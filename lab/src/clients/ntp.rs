@@ -13,12 +13,7 @@ pub const SOURCE_PORT: u16 = 124;
 ///
 /// # Errors
 /// When chronyd cannot be run at all.
-pub fn ask(
-    network: &Network,
-    device: &Device,
-    host: &str,
-    limit_seconds: u64,
-) -> Result<Attempt> {
+pub fn ask(network: &Network, device: &Device, host: &str, limit_seconds: u64) -> Result<Attempt> {
     let mut command = device.namespace.command("chronyd");
     command.args(["-Q", "-4", "-u", "root", "-t", &limit_seconds.to_string()]);
     command.arg(format!("server {host} iburst maxsamples 1"));

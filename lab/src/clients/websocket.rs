@@ -38,9 +38,7 @@ pub fn publish(device: &Device, host: &str, port: u16, trust: Trust<'_>) -> Resu
     let port = port.to_string();
     let arguments = ["client", "websocket", host, &port, &root];
     let done = device.run(&client, &arguments, trust.limit)?;
-    Ok(Attempt::judge(&done, |done| {
-        done.stdout.contains("PUBACK").then(|| "PUBACK".to_owned())
-    }))
+    Ok(Attempt::judge(&done, |done| done.stdout.contains("PUBACK").then(|| "PUBACK".to_owned())))
 }
 
 /// The client itself: returns the word for the broker's acknowledgement.
@@ -77,9 +75,7 @@ pub fn run(host: &str, port: u16, root: &Path) -> Result<&'static str> {
 }
 
 fn connect(host: &str, port: u16) -> Result<TcpStream> {
-    let addresses = (host, port)
-        .to_socket_addrs()
-        .with_context(|| format!("cannot resolve {host}"))?;
+    let addresses = (host, port).to_socket_addrs().with_context(|| format!("cannot resolve {host}"))?;
     let mut last = None;
     for address in addresses {
         match TcpStream::connect_timeout(&address, ANSWER) {
@@ -93,34 +89,22 @@ fn connect(host: &str, port: u16) -> Result<TcpStream> {
     Err(last.map_or_else(|| anyhow::anyhow!("{host} has no address"), Into::into))
 }
 
-fn secure(
-    stream: TcpStream,
-    host: &str,
-    root: &Path,
-) -> Result<StreamOwned<ClientConnection, TcpStream>> {
+fn secure(stream: TcpStream, host: &str, root: &Path) -> Result<StreamOwned<ClientConnection, TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(root)?)?;
-    let config = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let name = ServerName::try_from(host.to_owned())?;
     let connection = ClientConnection::new(Arc::new(config), name)?;
     Ok(StreamOwned::new(connection, stream))
 }
 
-fn encode(
-    buffer: &mut BytesMut,
-    write: impl FnOnce(&mut BytesMut) -> Result<usize, mqttbytes::Error>,
-) -> Result<()> {
+fn encode(buffer: &mut BytesMut, write: impl FnOnce(&mut BytesMut) -> Result<usize, mqttbytes::Error>) -> Result<()> {
     buffer.clear();
     write(buffer).map(drop).map_err(|error| anyhow::anyhow!("cannot encode: {error:?}"))
 }
 
 /// Sends what is in the buffer, and returns the packet that comes back.
-fn exchange(
-    socket: &mut WebSocket<impl Read + Write>,
-    buffer: &mut BytesMut,
-) -> Result<Packet> {
+fn exchange(socket: &mut WebSocket<impl Read + Write>, buffer: &mut BytesMut) -> Result<Packet> {
     socket.send(Message::Binary(buffer.split().freeze()))?;
     let mut answer = BytesMut::new();
     loop {

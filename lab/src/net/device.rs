@@ -26,11 +26,7 @@ pub struct Device {
 
 impl Device {
     /// Connects a namespace to the switch; `number` makes up its addresses.
-    pub(super) fn plug_in(
-        namespace: Namespace,
-        switch: &Namespace,
-        number: usize,
-    ) -> Result<Self> {
+    pub(super) fn plug_in(namespace: Namespace, switch: &Namespace, number: usize) -> Result<Self> {
         let low = u8::try_from(number).context("device number")?;
         let device = Self {
             mac: [0x02, 0, 0, 0x20, 0, low],

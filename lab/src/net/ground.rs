@@ -41,26 +41,14 @@ impl Ground {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let prefix = format!("sl{}-{count}", std::process::id());
         let directory = Path::new(ROOT).join(&prefix);
-        fs::create_dir_all(directory.join("bpf"))
-            .with_context(|| format!("cannot make {}", directory.display()))?;
+        fs::create_dir_all(directory.join("bpf")).with_context(|| format!("cannot make {}", directory.display()))?;
         let lock = File::create(directory.join("lock"))?;
         let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock)
             .map_err(|(_file, errno)| errno)
             .context("cannot lock the lab's directory")?;
-        let ground = Self {
-            prefix,
-            directory,
-            _lock: lock,
-            kept: false,
-        };
-        mount(
-            Some("bpf"),
-            &ground.bpffs(),
-            Some("bpf"),
-            MsFlags::empty(),
-            Some("mode=0700"),
-        )
-        .context("cannot mount a BPF file system")?;
+        let ground = Self { prefix, directory, _lock: lock, kept: false };
+        mount(Some("bpf"), &ground.bpffs(), Some("bpf"), MsFlags::empty(), Some("mode=0700"))
+            .context("cannot mount a BPF file system")?;
         Ok(ground)
     }
 

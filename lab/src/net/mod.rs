@@ -8,6 +8,8 @@ mod namespace;
 pub mod plan;
 
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -15,14 +17,15 @@ pub use device::Device;
 pub use ground::{Ground, Leftovers, reap, remove_own};
 pub use namespace::Namespace;
 
-use plan::{
-    DEVICES4, DEVICES6, GATEWAY_MAC, GATEWAY4, GATEWAY6, INTERNET4, INTERNET6, SERVED, WAN4, WAN6,
-};
+use crate::process;
+use plan::{DEVICES4, DEVICES6, GATEWAY_MAC, GATEWAY4, GATEWAY6, INTERNET4, INTERNET6, SERVED, WAN4, WAN6};
 
 /// Names of the device namespaces that walk the boot chain.
 const FLEET: [&str; 3] = ["dev1", "dev2", "dev3"];
-/// Name of the device that does what it should not.
-const HOSTILE: &str = "hostile";
+/// Name and number of the device that does what it should not.
+const HOSTILE: (&str, usize) = ("hostile", 66);
+/// The address that DHCP gives the hostile device.
+pub const HOSTILE4: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 166);
 
 /// The whole network; dropped, it is gone.
 #[derive(Debug)]
@@ -56,30 +59,22 @@ impl Network {
         switch.ip(&switch_lines())?;
         switch.ip(&pair("uplink", "lan0", &gateway))?;
         switch.ip("link set uplink master br0\nlink set uplink up")?;
+        keep_tags_in_frames(&switch)?;
         build_gateway(&gateway, &internet)?;
         build_internet(&internet)?;
         let mut devices = Vec::new();
         for (index, name) in FLEET.iter().enumerate() {
             devices.push(Device::plug_in(create(name)?, &switch, index + 1)?);
         }
-        let hostile = Device::plug_in(create(HOSTILE)?, &switch, 66)?;
-        Ok(Self {
-            devices,
-            hostile,
-            switch,
-            gateway,
-            internet,
-            ground,
-        })
+        let hostile = Device::plug_in(create(HOSTILE.0)?, &switch, HOSTILE.1)?;
+        Ok(Self { devices, hostile, switch, gateway, internet, ground })
     }
 
     /// Every namespace.
     pub fn namespaces(&self) -> impl Iterator<Item = &Namespace> {
         let devices = self.devices.iter().chain([&self.hostile]);
         let devices = devices.map(|device| &device.namespace);
-        [&self.gateway, &self.internet, &self.switch]
-            .into_iter()
-            .chain(devices)
+        [&self.gateway, &self.internet, &self.switch].into_iter().chain(devices)
     }
 
     /// Leaves everything standing when this value is dropped.
@@ -109,8 +104,15 @@ fn pair(name: &str, peer: &str, peer_namespace: &Namespace) -> String {
 }
 
 fn switch_lines() -> String {
-    "link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0\nlink set br0 up\n"
-        .to_owned()
+    "link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0\nlink set br0 up\n".to_owned()
+}
+
+/// Without this the bridge hands over the outer VLAN tag beside the frame, where XDP does not see it: on a real
+/// wire it is in the frame.
+fn keep_tags_in_frames(switch: &Namespace) -> Result<()> {
+    let mut command = switch.command("ethtool");
+    command.args("-K uplink txvlan off tx-vlan-stag-hw-insert off".split(' '));
+    process::must(command, Duration::from_secs(5)).map(drop)
 }
 
 fn build_gateway(gateway: &Namespace, internet: &Namespace) -> Result<()> {

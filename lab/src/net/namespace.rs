@@ -33,10 +33,7 @@ impl Namespace {
         let mut add = Command::new("ip");
         add.args(["netns", "add", name]);
         process::must(add, LIMIT).context("cannot create a network namespace (root is needed)")?;
-        let namespace = Self {
-            name: name.to_owned(),
-            kept: false,
-        };
+        let namespace = Self { name: name.to_owned(), kept: false };
         fs::create_dir_all(etc(name))?;
         fs::write(namespace.resolv_conf(), "# set by DHCP\n")?;
         // Duplicate address detection would make every fresh IPv6 address wait a second.
@@ -92,8 +89,7 @@ impl Namespace {
     /// When the parameter does not exist or refuses the value.
     pub fn sysctl(&self, path: &str, value: &str) -> Result<()> {
         self.enter(|| {
-            fs::write(format!("/proc/sys/{path}"), value)
-                .with_context(|| format!("cannot set {path} to {value}"))
+            fs::write(format!("/proc/sys/{path}"), value).with_context(|| format!("cannot set {path} to {value}"))
         })?
     }
 
@@ -124,12 +120,10 @@ impl Namespace {
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<thread::JoinHandle<Result<T>>> {
         let name = self.name.clone();
-        Ok(thread::Builder::new()
-            .name(format!("in {name}"))
-            .spawn(move || {
-                join(&name)?;
-                work()
-            })?)
+        Ok(thread::Builder::new().name(format!("in {name}")).spawn(move || {
+            join(&name)?;
+            work()
+        })?)
     }
 
     /// Leaves the namespace in place when this value is dropped.
@@ -173,17 +167,12 @@ fn etc(name: &str) -> PathBuf {
 }
 
 fn join(name: &str) -> Result<()> {
-    let file = fs::File::open(format!("/run/netns/{name}"))
-        .with_context(|| format!("no namespace {name}"))?;
+    let file = fs::File::open(format!("/run/netns/{name}")).with_context(|| format!("no namespace {name}"))?;
     setns(file, CloneFlags::CLONE_NEWNET).with_context(|| format!("cannot enter {name}"))
 }
 
 fn feed(mut command: Command, text: &str) -> Result<()> {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()?;
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let mut stdin = child.stdin.take().context("no standard input")?;
     stdin.write_all(text.as_bytes())?;
     drop(stdin);

@@ -24,13 +24,8 @@ pub const INTERNET4: Ipv4Addr = Ipv4Addr::new(20, 41, 0, 1);
 /// The internet's router, IPv6.
 pub const INTERNET6: Ipv6Addr = Ipv6Addr::new(0x2a01, 0x111, 0xff, 0, 0, 0, 0, 1);
 /// Prefixes whose every address the internet namespace answers for.
-pub const SERVED: [&str; 5] = [
-    "20.40.0.0/16",
-    "20.66.0.0/16",
-    "192.168.35.0/24",
-    "2a01:111:40::/64",
-    "2a01:111:66::/64",
-];
+pub const SERVED: [&str; 5] =
+    ["20.40.0.0/16", "20.66.0.0/16", "192.168.35.0/24", "2a01:111:40::/64", "2a01:111:66::/64"];
 /// The resolver of the internet: approved for devices, and the daemon's own.
 pub const RESOLVER: Ipv4Addr = server(0, 53);
 /// A resolver that nobody approved.

@@ -56,12 +56,7 @@ impl Servers {
         for server in &mut background {
             server.check()?;
         }
-        Ok(Self {
-            authority,
-            dns,
-            probe,
-            background,
-        })
+        Ok(Self { authority, dns, probe, background })
     }
 
     /// Leaves the servers running when this value is dropped (the echo service ends with this process).
@@ -73,13 +68,14 @@ impl Servers {
 
 /// Waits until something listens on a TCP port in the namespace.
 fn listens(namespace: &Namespace, address: SocketAddr) -> Result<()> {
-    namespace.enter(|| {
-        wait::until(&format!("a server on {address}"), START, || {
-            TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok()
-        })
-    })?
-    .map(drop)
-    .with_context(|| format!("no server on {address}"))
+    namespace
+        .enter(|| {
+            wait::until(&format!("a server on {address}"), START, || {
+                TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok()
+            })
+        })?
+        .map(drop)
+        .with_context(|| format!("no server on {address}"))
 }
 
 fn socket(address: impl Into<IpAddr>, port: u16) -> SocketAddr {

@@ -5,53 +5,50 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::Result;
 
 use super::socket;
 use crate::net::Network;
-use crate::pki::{Authority, Certificate};
+use crate::net::plan::server;
+use crate::pki::Authority;
 use crate::process::Process;
 use crate::vendor::{Service, names_of};
 
 /// Where the WebSocket listener really listens.
 const WEBSOCKET: u16 = 9443;
 
+/// The `index`th address that a broker's name can move to.
+#[must_use]
+pub fn rotation(index: u8) -> IpAddr {
+    server(3, 100 + index % 100).into()
+}
+
 /// Every address that has to listen before the lab is ready.
 pub(super) fn addresses() -> impl Iterator<Item = SocketAddr> {
-    names_of(Service::Mqtt)
-        .map(|name| socket(name.address, 8883))
-        .chain([socket(Ipv4Addr::LOCALHOST, WEBSOCKET)])
+    [8883, WEBSOCKET].into_iter().map(|port| socket(Ipv4Addr::LOCALHOST, port))
 }
 
 /// Starts the broker in the internet.
 pub(super) fn start(network: &Network, authority: &Authority) -> Result<Process> {
+    let hosts: Vec<&str> = names_of(Service::Mqtt).map(|name| name.host).collect();
+    let issued = authority.issue_for("mqtt", &hosts)?;
     let mut text = String::from(
-        "user root\nallow_anonymous true\npersistence false\nlog_dest stderr\nlog_type error\n\
-         log_type warning\n",
+        "user root\nallow_anonymous true\npersistence false\nlog_dest stderr\nlog_type error\nlog_type warning\n",
     );
-    let mut listen = |at: &str, protocol: &str, issued: &Certificate| {
-        let Certificate { certificate, key } = issued;
-        let (certificate, key) = (certificate.display(), key.display());
+    for (port, protocol) in [(8883, "mqtt"), (WEBSOCKET, "websockets")] {
         writeln!(
             text,
-            "listener {at}\nprotocol {protocol}\ncertfile {certificate}\nkeyfile {key}"
-        )
-    };
-    let names: Vec<_> = names_of(Service::Mqtt).collect();
-    for name in &names {
-        let issued = authority.issue(name.host)?;
-        listen(&format!("8883 {}", name.address), "mqtt", &issued)?;
+            "listener {port}\nprotocol {protocol}\ncertfile {}\nkeyfile {}",
+            issued.certificate.display(),
+            issued.key.display()
+        )?;
     }
-    let hosts: Vec<&str> = names.iter().map(|name| name.host).collect();
-    let issued = authority.issue_for("websocket", &hosts)?;
-    listen(&WEBSOCKET.to_string(), "websockets", &issued)?;
-    let addresses: Vec<String> = names.iter().map(|name| name.address.to_string()).collect();
     network.internet.nft(&format!(
         "table ip lab {{ chain prerouting {{ type nat hook prerouting priority dstnat; \
-         ip daddr {{ {} }} tcp dport 443 redirect to :{WEBSOCKET}; }}\n}}\n",
-        addresses.join(", ")
+         ip daddr {}/24 tcp dport 443 redirect to :{WEBSOCKET}; }}\n}}\n",
+        server(3, 0)
     ))?;
     let config = network.ground.path("mosquitto.conf");
     fs::write(&config, text)?;

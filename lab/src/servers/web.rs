@@ -19,7 +19,9 @@ use crate::zone::{DUAL_HOST, DUAL4, DUAL6, UNLISTED_HOST};
 
 /// What the connection check must find.
 pub const CONNECT_TEST_BODY: &str = "Microsoft Connect Test";
-/// Where a closed port of an allowed host listens all the same.
+/// An allowed host that listens on [`OTHER_PORT`] too.
+pub const OTHER_PORT_HOST: &str = "prod.device.core.sphere.azure.net";
+/// A port of an allowed host that the policy does not allow.
 pub const OTHER_PORT: u16 = 8443;
 /// AMQP over TLS: allowed by no row.
 pub const AMQP_PORT: u16 = 5671;
@@ -36,8 +38,7 @@ pub fn rotation(index: u8) -> IpAddr {
 pub(super) fn addresses() -> impl Iterator<Item = SocketAddr> {
     let http = names_of(Service::Http).map(|name| socket(name.address, 80));
     let https = names_of(Service::Https).map(|name| socket(name.address, 443));
-    http.chain(https)
-        .chain([socket(stranger(1), 443), socket(DUAL6, 443), socket(stranger6(1), 443)])
+    http.chain(https).chain([socket(stranger(1), 443), socket(DUAL6, 443), socket(stranger6(1), 443)])
 }
 
 /// Starts nginx in the internet.
@@ -72,18 +73,15 @@ fn configuration(authority: &Authority) -> Result<String> {
     }
     writeln!(text, "server_name {UPDATE}; location / {{ return 200 \"{UPDATE}\"; }} }}")?;
     for name in names_of(Service::Https) {
-        let listen = [name.address].map(|address| format!("{address}:443"));
+        let mut listen = vec![format!("{}:443", name.address)];
+        if name.host == OTHER_PORT_HOST {
+            listen.push(format!("{}:{OTHER_PORT}", name.address));
+        }
         text += &secure(authority, name.host, &listen)?;
     }
-    let core = server(2, 2);
-    let dual = [format!("{DUAL4}:443"), format!("[{DUAL6}]:443"), format!("{core}:{OTHER_PORT}")];
-    text += &secure(authority, DUAL_HOST, &dual)?;
+    text += &secure(authority, DUAL_HOST, &[format!("{DUAL4}:443"), format!("[{DUAL6}]:443")])?;
     let hub = server(3, 2);
-    let unlisted = [
-        format!("{}:443", stranger(1)),
-        format!("[{}]:443", stranger6(1)),
-        format!("{hub}:{AMQP_PORT}"),
-    ];
+    let unlisted = [format!("{}:443", stranger(1)), format!("[{}]:443", stranger6(1)), format!("{hub}:{AMQP_PORT}")];
     text += &secure(authority, UNLISTED_HOST, &unlisted)?;
     text += "}\n";
     Ok(text)

@@ -1,0 +1,194 @@
+//! Frames that no well-behaved network stack would send.
+//!
+//! Each carries the mark of its sender, by which it is found again wherever it comes out.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use anyhow::Result;
+use etherparse::{IpNumber, Ipv4Header, PacketBuilder};
+
+/// Where an IPv4 header begins in an untagged frame.
+const IPV4_AT: usize = 14;
+
+/// Who sends frames to whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Craft {
+    /// MAC address of the sender.
+    pub source_mac: [u8; 6],
+    /// MAC address of the next hop.
+    pub next_hop_mac: [u8; 6],
+    /// Source address.
+    pub source: Ipv4Addr,
+    /// Source address, IPv6.
+    pub source6: Ipv6Addr,
+    /// What is found again.
+    pub mark: [u8; 8],
+}
+
+impl Craft {
+    /// The same sender under another IPv4 address.
+    #[must_use]
+    pub fn from(self, source: Ipv4Addr) -> Self {
+        Self { source, ..self }
+    }
+
+    /// A UDP datagram.
+    pub fn udp(&self, to: Ipv4Addr, port: u16) -> Result<Vec<u8>> {
+        let packet = self.ethernet().ipv4(self.source.octets(), to.octets(), 64).udp(40_000, port);
+        let mut frame = Vec::new();
+        packet.write(&mut frame, &self.mark)?;
+        Ok(frame)
+    }
+
+    /// A UDP datagram over IPv6.
+    pub fn udp6(&self, to: Ipv6Addr, port: u16) -> Result<Vec<u8>> {
+        let packet = self.ethernet().ipv6(self.source6.octets(), to.octets(), 64).udp(40_000, port);
+        let mut frame = Vec::new();
+        packet.write(&mut frame, &self.mark)?;
+        Ok(frame)
+    }
+
+    /// A TCP segment that opens a connection.
+    pub fn syn(&self, to: Ipv4Addr, port: u16) -> Result<Vec<u8>> {
+        let packet = self.ethernet().ipv4(self.source.octets(), to.octets(), 64);
+        let mut frame = Vec::new();
+        packet.tcp(40_000, port, 1, 1024).syn().write(&mut frame, &self.mark)?;
+        Ok(frame)
+    }
+
+    /// A TCP segment from the middle of a connection that was never opened.
+    pub fn ack(&self, to: Ipv4Addr, port: u16) -> Result<Vec<u8>> {
+        let packet = self.ethernet().ipv4(self.source.octets(), to.octets(), 64);
+        let mut frame = Vec::new();
+        packet.tcp(40_001, port, 1, 1024).ack(1).psh().write(&mut frame, &self.mark)?;
+        Ok(frame)
+    }
+
+    /// An echo request.
+    pub fn echo(&self, to: Ipv4Addr) -> Result<Vec<u8>> {
+        let packet = self.ethernet().ipv4(self.source.octets(), to.octets(), 64);
+        let mut frame = Vec::new();
+        packet.icmpv4_echo_request(7, 1).write(&mut frame, &self.mark)?;
+        Ok(frame)
+    }
+
+    /// "Port unreachable", quoting a datagram between `inner` source and destination that nobody sent.
+    pub fn unreachable(&self, to: Ipv4Addr, inner: (Ipv4Addr, Ipv4Addr)) -> Result<Vec<u8>> {
+        let mut quoted = Vec::new();
+        let packet = PacketBuilder::ipv4(inner.0.octets(), inner.1.octets(), 64).udp(41_000, 41_001);
+        packet.write(&mut quoted, &self.mark)?;
+        let packet = self.ethernet().ipv4(self.source.octets(), to.octets(), 64);
+        let mut frame = Vec::new();
+        packet.icmpv4_raw(3, 3, [0; 4]).write(&mut frame, &quoted)?;
+        Ok(frame)
+    }
+
+    /// A packet of any IP protocol.
+    pub fn protocol(&self, to: Ipv4Addr, protocol: u8) -> Result<Vec<u8>> {
+        self.ipv4(to, IpNumber(protocol), |_header| {}, &self.mark)
+    }
+
+    /// A piece of a datagram: `offset` in units of 8 bytes.
+    pub fn fragment(
+        &self,
+        to: Ipv4Addr,
+        protocol: IpNumber,
+        (offset, more): (u16, bool),
+        payload: &[u8],
+    ) -> Result<Vec<u8>> {
+        let offset = offset.try_into()?;
+        let change = |header: &mut Ipv4Header| {
+            header.identification = 0x5bad;
+            header.more_fragments = more;
+            header.fragment_offset = offset;
+            header.dont_fragment = false;
+        };
+        self.ipv4(to, protocol, change, payload)
+    }
+
+    /// A UDP datagram whose IPv4 header claims to be `words` times 4 bytes long.
+    pub fn header_length(&self, to: Ipv4Addr, words: u8) -> Result<Vec<u8>> {
+        let mut frame = self.udp(to, 443)?;
+        if let Some(first) = frame.get_mut(IPV4_AT) {
+            *first = 0x40 | words;
+        }
+        Ok(frame)
+    }
+
+    /// A UDP datagram whose IPv4 header claims more bytes than the frame has.
+    pub fn too_long(&self, to: Ipv4Addr) -> Result<Vec<u8>> {
+        let mut frame = self.udp(to, 443)?;
+        if let Some(length) = frame.get_mut(IPV4_AT + 2..IPV4_AT + 4) {
+            length.copy_from_slice(&1400_u16.to_be_bytes());
+        }
+        Ok(frame)
+    }
+
+    /// A frame with `count` VLAN tags around a UDP datagram.
+    pub fn tagged(&self, to: Ipv4Addr, count: u16) -> Result<Vec<u8>> {
+        let plain = self.udp(to, 443)?;
+        let (addresses, rest) = plain.split_at(12);
+        let mut frame = addresses.to_vec();
+        for tag in 0..count {
+            frame.extend([0x81, 0x00]);
+            frame.extend((100 + tag).to_be_bytes());
+        }
+        frame.extend(rest);
+        Ok(frame)
+    }
+
+    /// A frame of any EtherType.
+    #[must_use]
+    pub fn ethertype(&self, ethertype: u16) -> Vec<u8> {
+        let mut frame = [self.next_hop_mac, self.source_mac].concat();
+        frame.extend(ethertype.to_be_bytes());
+        frame.extend(self.mark);
+        frame.resize(60, 0);
+        frame
+    }
+
+    /// A UDP datagram over IPv6 behind `count` destination-options headers (RFC 8200 section 4.6).
+    pub fn extended(&self, to: Ipv6Addr, count: usize) -> Result<Vec<u8>> {
+        const AFTER_HEADER: usize = IPV4_AT + 40;
+        const DESTINATION_OPTIONS: u8 = 60;
+        let plain = self.udp6(to, 443)?;
+        let (header, datagram) = plain.split_at(AFTER_HEADER);
+        let mut frame = header.to_vec();
+        let length = u16::try_from(datagram.len() + 8 * count)?;
+        if let Some(field) = frame.get_mut(IPV4_AT + 4..IPV4_AT + 6) {
+            field.copy_from_slice(&length.to_be_bytes());
+        }
+        if let Some(next) = frame.get_mut(IPV4_AT + 6) {
+            *next = DESTINATION_OPTIONS;
+        }
+        for left in (0..count).rev() {
+            let next = if left == 0 { IpNumber::UDP.0 } else { DESTINATION_OPTIONS };
+            // One PadN option fills the eight bytes.
+            frame.extend([next, 0, 1, 4, 0, 0, 0, 0]);
+        }
+        frame.extend(datagram);
+        Ok(frame)
+    }
+
+    fn ethernet(&self) -> etherparse::PacketBuilderStep<etherparse::Ethernet2Header> {
+        PacketBuilder::ethernet2(self.source_mac, self.next_hop_mac)
+    }
+
+    fn ipv4(
+        &self,
+        to: Ipv4Addr,
+        protocol: IpNumber,
+        change: impl FnOnce(&mut Ipv4Header),
+        payload: &[u8],
+    ) -> Result<Vec<u8>> {
+        let length = u16::try_from(payload.len())?;
+        let mut header = Ipv4Header::new(length, 64, protocol, self.source.octets(), to.octets())?;
+        change(&mut header);
+        header.header_checksum = header.calc_header_checksum();
+        let mut frame = [self.next_hop_mac, self.source_mac].concat();
+        frame.extend([0x08, 0x00]);
+        header.write(&mut frame)?;
+        frame.extend(payload);
+        Ok(frame)
+    }
+}

@@ -1,0 +1,19 @@
+//! The Debian packages that the lab takes its programs from.
+
+/// Names for `apt-get install`.
+pub const PACKAGES: [&str; 14] = [
+    "iproute2",
+    "ethtool",
+    "nftables",
+    "util-linux",
+    "unbound",
+    "dnsmasq-base",
+    "nginx",
+    "mosquitto",
+    "mosquitto-clients",
+    "chrony",
+    "bind9-dnsutils",
+    "curl",
+    "openssl",
+    "udhcpc",
+];

@@ -1,0 +1,68 @@
+//! The policy of the lab's gateway, in the daemon's file format.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::net::plan::{DEVICES4, DEVICES6, PROBE_PORT, RESOLVER};
+use crate::zone::{DUAL_HOST, PROBE_HOST};
+
+/// A policy that scenarios vary before it is written.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Where records of denied flows go.
+    pub denied: PathBuf,
+    /// `enforce` or `audit`.
+    pub mode: &'static str,
+    /// Shortest life of an answer, in seconds. Shorter than a gateway would use, so that the lab need not wait.
+    pub ttl_floor_seconds: u32,
+    /// How long an address outlives its answer, in seconds.
+    pub grace_seconds: u32,
+    /// What sources outside the device subnets may do.
+    pub other_sources: &'static str,
+    /// More rules, as TOML.
+    pub more: String,
+}
+
+impl Policy {
+    /// The policy that every scenario starts from.
+    #[must_use]
+    pub fn of_the_lab(denied: &Path) -> Self {
+        Self {
+            denied: denied.to_owned(),
+            mode: "enforce",
+            ttl_floor_seconds: 5,
+            grace_seconds: 600,
+            other_sources: "deny",
+            more: String::new(),
+        }
+    }
+
+    /// The policy file.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = format!(
+            "version = 1\n\n\
+             [daemon]\ndenied = [\"{}\"]\n\n\
+             [resolver]\nservers = [\"{RESOLVER}\"]\nttl_floor = \"{}s\"\ngrace = \"{}s\"\ntimeout = \"1s\"\n\n\
+             [limits]\nflows_per_device = 1024\nevents_per_second = 5000\n\n\
+             [[interface]]\nname = \"lan0\"\nmode = \"xdp\"\nother_sources = \"{}\"\n\n\
+             [[group]]\nname = \"sphere\"\nmode = \"{}\"\ninterfaces = [\"lan0\"]\n\
+             subnets = [\"{DEVICES4}\", \"{DEVICES6}\"]\nresolvers = [\"gateway\", \"{RESOLVER}\"]\n\
+             profiles = [\"azure-sphere\"]\n\n\
+             [group.azure-sphere]\nedition = \"integrated\"\nntp = true\ndps = true\ntelemetry = true\n\
+             hubs = [\"contoso\"]\n",
+            self.denied.display(),
+            self.ttl_floor_seconds,
+            self.grace_seconds,
+            self.other_sources,
+            self.mode,
+        );
+        for (host, ports) in
+            [(PROBE_HOST, format!("\"udp/{PROBE_PORT}\", \"tcp/{PROBE_PORT}\"")), (DUAL_HOST, "\"tcp/443\"".to_owned())]
+        {
+            write!(text, "\n[[group.allow]]\nhost = \"{host}\"\nports = [{ports}]\n")
+                .expect("writing to a string cannot fail");
+        }
+        text + &self.more
+    }
+}

@@ -1,0 +1,41 @@
+//! Scenarios: each is a file that implements [`Scenario`] and a line in [`all`].
+
+mod badinput;
+mod baseline;
+mod crash;
+mod fleet;
+mod outage;
+mod rotation;
+mod traffic;
+
+use anyhow::Result;
+
+use crate::lab::Lab;
+use crate::report::Report;
+
+/// Something the lab shows, with its own network.
+pub trait Scenario: Sync {
+    /// The word on the command line.
+    fn name(&self) -> &'static str;
+
+    /// One line for `--list`.
+    fn purpose(&self) -> &'static str;
+
+    /// Carries it through on a fresh lab. A daemon it leaves in the lab is kept by `--keep`.
+    ///
+    /// # Errors
+    /// When it cannot be carried through; what is other than expected goes into the report instead.
+    fn run(&self, lab: &mut Lab, report: &mut Report) -> Result<()>;
+}
+
+/// Every scenario, in the order of `--list`.
+#[must_use]
+pub fn all() -> &'static [&'static dyn Scenario] {
+    &[&fleet::Fleet, &baseline::Baseline, &rotation::Rotation, &outage::Outage, &crash::Crash, &badinput::BadInput]
+}
+
+/// The scenario with this name.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static dyn Scenario> {
+    all().iter().copied().find(|scenario| scenario.name() == name)
+}

@@ -1,0 +1,19 @@
+//! x
+use super::Scenario;
+use crate::lab::Lab;
+use crate::report::Report;
+use anyhow::Result;
+/// x
+#[derive(Debug)]
+pub(super) struct Outage;
+impl Scenario for Outage {
+    fn name(&self) -> &'static str {
+        "outage"
+    }
+    fn purpose(&self) -> &'static str {
+        "x"
+    }
+    fn run(&self, _lab: &mut Lab, _report: &mut Report) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,1 @@
+//! Traffic with sequence numbers.

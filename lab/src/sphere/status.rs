@@ -1,0 +1,93 @@
+//! What `sphere status --json` says.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+use sphere_common::verdict::{Direction, Reason, Verdict};
+
+/// `sphere.status/1`, as far as the lab looks at it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Status {
+    schema: String,
+    /// `running` or `stopped`.
+    pub daemon: String,
+    /// The loaded programs.
+    pub programs: Vec<Program>,
+    /// The device ports.
+    pub ports: Vec<Port>,
+    counters: Vec<Counter>,
+}
+
+/// One loaded program.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Program {
+    /// Its name.
+    pub name: String,
+    /// Its id in the kernel.
+    pub id: u32,
+    /// Instructions that the verifier looked at.
+    pub verified_instructions: Option<u32>,
+}
+
+/// One device port.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Port {
+    /// Name of the interface.
+    pub interface: String,
+    /// How packets from devices are seen.
+    pub ingress: Option<String>,
+    /// How packets to devices are seen.
+    pub egress: Option<String>,
+    /// `protected`, or why not.
+    pub state: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Counter {
+    direction: String,
+    verdict: String,
+    reason: String,
+    packets: u64,
+}
+
+impl Status {
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        let status: Self = serde_json::from_str(text).context("sphere status --json")?;
+        ensure!(status.schema == "sphere.status/1", "unknown schema {}", status.schema);
+        Ok(status)
+    }
+
+    /// The exact counters.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let mut packets = BTreeMap::new();
+        for counter in &self.counters {
+            let key = (counter.direction.clone(), counter.verdict.clone(), counter.reason.clone());
+            *packets.entry(key).or_default() += counter.packets;
+        }
+        Counters { packets }
+    }
+}
+
+/// Packets by direction, verdict and reason.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    packets: BTreeMap<(String, String, String), u64>,
+}
+
+impl Counters {
+    /// Packets with this outcome.
+    #[must_use]
+    pub fn of(&self, direction: Direction, verdict: Verdict, reason: Reason) -> u64 {
+        let key = (direction.word().to_owned(), verdict.word().to_owned(), reason.word().to_owned());
+        self.packets.get(&key).copied().unwrap_or(0)
+    }
+
+    /// Denied packets in all.
+    #[must_use]
+    pub fn denied(&self) -> u64 {
+        let denied = self.packets.iter().filter(|((_, verdict, _), _)| verdict == Verdict::Deny.word());
+        denied.map(|(_, packets)| packets).sum()
+    }
+}
