@@ -39,7 +39,7 @@ impl<F: Family> Default for Case<F> {
             network: Network::UNKNOWN,
             transport: Transport::UNKNOWN,
             group: SubnetValue::default(),
-            link: Link { ethertype_be: 0, vlan: [0; 2], payload_at: 0 },
+            link: Link::UNKNOWN,
             opens: 0,
             outcome: Outcome::deny(Reason::Unconfigured),
         }
@@ -52,13 +52,20 @@ impl<F: Family> Case<F> {
     /// # Errors
     ///
     /// The reason why they cannot be read.
-    // A function of its own that leaves what it finds in the case: the many ways through headers merge behind it.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn read<P: Packet + ?Sized>(&mut self, packet: &P) -> Result<(), Reason> {
         F::network(packet, self.link.payload(), &mut self.network)?;
-        if !matches!(self.network.fragment, Fragment::Later { .. }) {
-            self.transport = Transport::parse::<F, P>(packet, &self.network)?;
+        if matches!(self.network.fragment, Fragment::Later { .. }) {
+            return Ok(());
         }
+        self.read_transport(packet)
+    }
+
+    // A function of its own that finds what it needs in the case and leaves what it reads there: the many ways through
+    // the headers merge before it and behind it.
+    #[inline(never)]
+    fn read_transport<P: Packet + ?Sized>(&mut self, packet: &P) -> Result<(), Reason> {
+        self.transport = Transport::parse::<F, P>(packet, &self.network)?;
         Ok(())
     }
 

@@ -129,6 +129,7 @@ impl Decision {
 pub struct Workspace {
     /// What happens to the frame.
     pub decision: Decision,
+    link: Link,
     v4: Case<V4>,
     v6: Case<V6>,
 }
@@ -137,7 +138,7 @@ impl Default for Workspace {
     fn default() -> Self {
         let (verdict, reason, subject) = (Verdict::Pass, Reason::OtherSubnet, Subject::default());
         let decision = Decision { verdict, reason, rule: 0, group: NO_GROUP, subject };
-        Self { decision, v4: Case::default(), v6: Case::default() }
+        Self { decision, link: Link::UNKNOWN, v4: Case::default(), v6: Case::default() }
     }
 }
 
@@ -149,17 +150,16 @@ pub fn ingress<P: Packet + ?Sized, T: Tables>(
     context: &Context<'_>,
     workspace: &mut Workspace,
 ) {
-    let Workspace { decision, v4, v6 } = workspace;
-    match link(packet, tables, context, decision) {
-        Some(link) if link.ethertype_be == ethernet::IPV4_BE => {
-            v4.link = link;
-            from_device::judge::<V4, P, T>(packet, tables, context, (v4, decision));
-        }
-        Some(link) => {
-            v6.link = link;
-            from_device::judge::<V6, P, T>(packet, tables, context, (v6, decision));
-        }
-        None => {}
+    if !link(packet, tables, context, workspace) {
+        return;
+    }
+    let Workspace { decision, link, v4, v6 } = workspace;
+    if link.ethertype_be == ethernet::IPV4_BE {
+        v4.link = *link;
+        from_device::judge::<V4, P, T>(packet, tables, context, (v4, decision));
+    } else {
+        v6.link = *link;
+        from_device::judge::<V6, P, T>(packet, tables, context, (v6, decision));
     }
 }
 
@@ -171,51 +171,52 @@ pub fn egress<P: Packet + ?Sized, T: Tables>(
     context: &Context<'_>,
     workspace: &mut Workspace,
 ) {
-    let Workspace { decision, v4, v6 } = workspace;
-    match link(packet, tables, context, decision) {
-        Some(link) if link.ethertype_be == ethernet::IPV4_BE => {
-            v4.link = link;
-            to_device::judge::<V4, P, T>(packet, tables, context, (v4, decision));
-        }
-        Some(link) => {
-            v6.link = link;
-            to_device::judge::<V6, P, T>(packet, tables, context, (v6, decision));
-        }
-        None => {}
+    if !link(packet, tables, context, workspace) {
+        return;
+    }
+    let Workspace { decision, link, v4, v6 } = workspace;
+    if link.ethertype_be == ethernet::IPV4_BE {
+        v4.link = *link;
+        to_device::judge::<V4, P, T>(packet, tables, context, (v4, decision));
+    } else {
+        v6.link = *link;
+        to_device::judge::<V6, P, T>(packet, tables, context, (v6, decision));
     }
 }
 
-/// The link header of a frame that carries IP; everything else is decided here.
-#[inline(always)]
+/// Reads the link header of a frame that carries IP; everything else is decided here, and false.
+// A function of its own that leaves what it finds in the workspace: the ways through tags merge behind it.
+#[inline(never)]
 fn link<P: Packet + ?Sized, T: Tables>(
     packet: &P,
     tables: &T,
     context: &Context<'_>,
-    decision: &mut Decision,
-) -> Option<Link> {
+    workspace: &mut Workspace,
+) -> bool {
+    let Workspace { decision, link, .. } = workspace;
+    decision.subject = Subject::default();
     if context.config.ticks_per_second == 0 {
-        decision.subject = Subject::default();
         decision.deny(Reason::Unconfigured, &SubnetValue { group: NO_GROUP, enforce: 1, ..SubnetValue::default() });
-        return None;
+        return false;
     }
-    let link = match Link::parse(packet) {
+    *link = match Link::parse(packet) {
         Ok(link) => link,
         Err(reason) => {
-            decision.subject = Subject::default();
             decision.deny_unattributed(tables, context, reason);
-            return None;
+            return false;
         }
     };
     match link.ethertype_be {
-        ethernet::IPV4_BE | ethernet::IPV6_BE => return Some(link),
+        ethernet::IPV4_BE | ethernet::IPV6_BE => return true,
         ethernet::ARP_BE => decision.pass(Outcome::pass(Reason::Arp, 0), NO_GROUP),
         other if ethernet::is_link_control(packet, other) => {
             decision.pass(Outcome::pass(Reason::LinkControl, 0), NO_GROUP);
         }
         ethertype_be => {
-            decision.subject = Subject { ethertype_be, vlan: link.vlan, ..Subject::default() };
+            decision.subject.ethertype_be = ethertype_be;
+            decision.subject.vlan = link.vlan;
             decision.deny_unattributed(tables, context, Reason::EtherType);
         }
     }
-    None
+    false
 }

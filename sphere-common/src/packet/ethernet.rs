@@ -33,6 +33,9 @@ pub struct Link {
 }
 
 impl Link {
+    /// A header of which nothing is known yet.
+    pub const UNKNOWN: Self = Self { ethertype_be: 0, vlan: [0; 2], payload_at: 0 };
+
     /// Offset of what follows.
     #[must_use]
     #[inline(always)]
