@@ -1,14 +1,21 @@
 //! A whole lab: network, servers, and the product on the gateway.
 
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::clients::dhcp;
+use crate::net::plan::{PROBE, PROBE_PORT};
 use crate::net::{Device, Network};
 use crate::policy::Policy;
 use crate::servers::Servers;
 use crate::sphere::{Daemon, Sphere};
+use crate::wait;
+
+/// How long the first answers may take.
+const WARM_UP: Duration = Duration::from_secs(10);
 
 /// A lab; dropped, it is gone. The fields go in this order: daemon, servers, network.
 #[derive(Debug)]
@@ -55,6 +62,20 @@ impl Lab {
         sphere.configure(&policy)?;
         self.daemon = Some(sphere.start()?);
         Ok(sphere)
+    }
+
+    /// Waits until a device gets through: the daemon has resolved the names for the first time.
+    ///
+    /// # Errors
+    /// When it takes too long.
+    pub fn warm_up(&self) -> Result<()> {
+        let device = self.device(0)?;
+        let probe = SocketAddr::new(PROBE.into(), PROBE_PORT);
+        device.namespace.enter(|| {
+            wait::until("the first allowed connection", WARM_UP, || {
+                TcpStream::connect_timeout(&probe, Duration::from_millis(200)).ok().map(drop)
+            })
+        })?
     }
 
     /// Starts the daemon again with the policy as it is.

@@ -93,12 +93,15 @@ impl Dns {
         self.process.as_ref().map_or(Ok(()), |process| process.signal(Signal::SIGSTOP))
     }
 
-    /// Lets a frozen resolver go on.
+    /// Lets a frozen resolver go on with another zone.
     ///
     /// # Errors
-    /// When it does not run.
-    pub fn thaw(&self) -> Result<()> {
-        self.process.as_ref().map_or(Ok(()), |process| process.signal(Signal::SIGCONT))
+    /// When it does not run, or does not take the zone over.
+    pub fn thaw(&mut self, change: impl FnOnce(&mut Zone)) -> Result<()> {
+        if let Some(process) = &self.process {
+            process.signal(Signal::SIGCONT)?;
+        }
+        self.change(change)
     }
 
     pub(super) fn keep(self) {
