@@ -71,10 +71,10 @@ pub fn decisions(data: &[u8]) -> Vec<Decision> {
 }
 
 fn one(frame: &[u8], tables: &mut HostTables, context: &Context<'_>, (workspace, to_device): (&mut Workspace, bool)) {
-    let judge = if to_device { decide::egress::<[u8], HostTables> } else { decide::ingress::<[u8], HostTables> };
+    let judge = if to_device { decide::egress::<&[u8], HostTables> } else { decide::ingress::<&[u8], HostTables> };
     let mut fresh = Workspace::default();
-    judge(frame, &mut tables.clone(), context, &mut fresh);
-    judge(frame, tables, context, workspace);
+    judge(&mut &*frame, &mut tables.clone(), context, &mut fresh);
+    judge(&mut &*frame, tables, context, workspace);
     assert_same(&fresh.decision, &workspace.decision);
     assert!(tables.flows4.flows.len() <= tables.flows4.slots.len(), "more IPv4 flows than slots");
     assert!(tables.flows6.flows.len() <= tables.flows6.slots.len(), "more IPv6 flows than slots");

@@ -54,7 +54,7 @@ impl Transport {
     ///
     /// The reason why it cannot be read.
     #[inline(always)]
-    pub fn parse<F: Family, P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<Self, Reason> {
+    pub fn parse<F: Family, P: Packet>(packet: &P, network: &Network) -> Result<Self, Reason> {
         match network.protocol {
             transport::TCP => {
                 let (ports, flags) = transport::tcp(packet, network)?;
@@ -83,10 +83,11 @@ impl Transport {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Subject {
-    /// Address of the device (IPv4 as `::ffff:a.b.c.d`), zero when unknown.
-    pub device: [u8; 16],
+    /// Address of the device as it lies in memory (IPv4 as `::ffff:a.b.c.d`), zero when unknown. In words: byte arrays
+    /// are copied byte by byte on the BPF machine.
+    pub device: [u64; 2],
     /// Address of the peer, zero when unknown.
-    pub peer: [u8; 16],
+    pub peer: [u64; 2],
     /// Port of the device, or 0.
     pub device_port_be: u16,
     /// Port of the peer, or 0; for ICMP: type and code.

@@ -42,25 +42,25 @@ pub trait Family: Copy + core::fmt::Debug {
     /// # Errors
     ///
     /// [`Reason::Malformed`] when they are cut off.
-    fn addresses<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<(Self::Address, Self::Address), Reason>;
+    fn addresses<P: Packet>(packet: &P, at: usize) -> Result<(Self::Address, Self::Address), Reason>;
     /// Reads the rest of the network header at `at` into `network`.
     ///
     /// # Errors
     ///
     /// The reason why it cannot be read.
-    fn network<P: Packet + ?Sized>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason>;
+    fn network<P: Packet>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason>;
     /// The network header of a packet quoted in an ICMP error.
     ///
     /// # Errors
     ///
     /// The reason why it cannot be read.
-    fn quoted<P: Packet + ?Sized>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason>;
+    fn quoted<P: Packet>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason>;
     /// The control message behind a network header.
     ///
     /// # Errors
     ///
     /// [`Reason::Malformed`] when it is cut off.
-    fn icmp<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<icmp::Icmp, Reason>;
+    fn icmp<P: Packet>(packet: &P, network: &Network) -> Result<icmp::Icmp, Reason>;
     /// Key of an exact endpoint.
     fn endpoint_key(group: u32, address: Self::Address, protocol: u8, port_be: u16) -> Self::EndpointKey;
     /// Key of a prefix rule; `group` may carry [`crate::abi::INBOUND`].
@@ -69,8 +69,8 @@ pub trait Family: Copy + core::fmt::Debug {
     fn flow_key(flow: Flow<Self::Address>) -> Self::FlowKey;
     /// Protocol number and [`crate::abi::flow_kind`] of a flow key.
     fn protocol_and_kind(key: &Self::FlowKey) -> (u8, u8);
-    /// The address in 16 bytes, IPv4 as `::ffff:a.b.c.d`.
-    fn mapped(address: Self::Address) -> [u8; 16];
+    /// The address as it lies in 16 bytes of memory, IPv4 as `::ffff:a.b.c.d`.
+    fn mapped(address: Self::Address) -> [u64; 2];
     /// How far the address reaches.
     fn scope(address: Self::Address) -> Scope;
     /// Device subnets in the configuration, and how many are used.
@@ -127,21 +127,21 @@ impl Family for V4 {
     const DHCP_PORTS_BE: (u16, u16) = (68_u16.to_be(), 67_u16.to_be());
 
     #[inline(always)]
-    fn addresses<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<(u32, u32), Reason> {
+    fn addresses<P: Packet>(packet: &P, at: usize) -> Result<(u32, u32), Reason> {
         ipv4::addresses(packet, at)
     }
     #[inline(always)]
-    fn network<P: Packet + ?Sized>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason> {
+    fn network<P: Packet>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason> {
         *network = ipv4::network(packet, at)?;
         Ok(())
     }
-    #[inline(always)]
-    fn quoted<P: Packet + ?Sized>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason> {
+    #[inline(never)]
+    fn quoted<P: Packet>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason> {
         *network = ipv4::quoted(packet, at)?;
         Ok(())
     }
     #[inline(always)]
-    fn icmp<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<icmp::Icmp, Reason> {
+    fn icmp<P: Packet>(packet: &P, network: &Network) -> Result<icmp::Icmp, Reason> {
         icmp::v4(packet, network)
     }
     #[inline(always)]
@@ -175,9 +175,9 @@ impl Family for V4 {
         (key.protocol, key.kind)
     }
     #[inline(always)]
-    fn mapped(address: u32) -> [u8; 16] {
+    fn mapped(address: u32) -> [u64; 2] {
         let [a, b, c, d] = address.to_ne_bytes();
-        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
+        [0, u64::from_ne_bytes([0, 0, 0xff, 0xff, a, b, c, d])]
     }
     #[inline(always)]
     fn scope(address: u32) -> Scope {
@@ -206,10 +206,16 @@ impl Family for V4 {
     }
     #[inline(always)]
     fn is_reserved(config: &Config, address: u32) -> bool {
-        let inside = |Reserved4 { network, mask }: &Reserved4| {
-            address & u32::from_ne_bytes(*mask) == u32::from_ne_bytes(*network)
-        };
-        (0..).zip(&config.reserved4).any(|(index, prefix)| index < config.reserved4_len && inside(prefix))
+        let mut index = 0;
+        while let Some(Reserved4 { network, mask }) = config.reserved4.get(index)
+            && index < config.reserved4_len as usize
+        {
+            if address & u32::from_ne_bytes(*mask) == u32::from_ne_bytes(*network) {
+                return true;
+            }
+            index += 1;
+        }
+        false
     }
     #[inline(always)]
     fn is_dhcp_discovery(destination: u32, (client, server): (u16, u16)) -> bool {
@@ -230,27 +236,27 @@ impl Family for V6 {
     const DHCP_PORTS_BE: (u16, u16) = (546_u16.to_be(), 547_u16.to_be());
 
     #[inline(always)]
-    fn addresses<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<([u64; 2], [u64; 2]), Reason> {
+    fn addresses<P: Packet>(packet: &P, at: usize) -> Result<([u64; 2], [u64; 2]), Reason> {
         ipv6::addresses(packet, at)
     }
     // A function of its own, so that the verifier walks the extension headers once and sees one way out.
     #[inline(never)]
-    fn network<P: Packet + ?Sized>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason> {
+    fn network<P: Packet>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason> {
         *network = ipv6::network(packet, at)?;
         Ok(())
     }
     #[inline(never)]
-    fn quoted<P: Packet + ?Sized>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason> {
+    fn quoted<P: Packet>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason> {
         *network = ipv6::quoted(packet, at)?;
         Ok(())
     }
     #[inline(always)]
-    fn icmp<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<icmp::Icmp, Reason> {
+    fn icmp<P: Packet>(packet: &P, network: &Network) -> Result<icmp::Icmp, Reason> {
         icmp::v6(packet, network)
     }
     #[inline(always)]
     fn endpoint_key(group: u32, address: [u64; 2], protocol: u8, port_be: u16) -> Endpoint6Key {
-        Endpoint6Key { group, address: Self::mapped(address), port_be: port_be.to_ne_bytes(), protocol, pad: 0 }
+        Endpoint6Key { group, address: zerocopy::transmute!(address), port_be: port_be.to_ne_bytes(), protocol, pad: 0 }
     }
     #[inline(always)]
     fn cidr_data(group: u32, address: [u64; 2], protocol: u8, port_be: u16) -> Cidr6Data {
@@ -259,14 +265,14 @@ impl Family for V6 {
             protocol,
             pad: 0,
             port_be: port_be.to_ne_bytes(),
-            address: Self::mapped(address),
+            address: zerocopy::transmute!(address),
         }
     }
     #[inline(always)]
     fn flow_key(flow: Flow<[u64; 2]>) -> Flow6Key {
         Flow6Key {
-            device: Self::mapped(flow.device),
-            peer: Self::mapped(flow.peer),
+            device: zerocopy::transmute!(flow.device),
+            peer: zerocopy::transmute!(flow.peer),
             device_port_be: flow.device_port_be.to_ne_bytes(),
             peer_port_be: flow.peer_port_be.to_ne_bytes(),
             protocol: flow.protocol,
@@ -279,8 +285,8 @@ impl Family for V6 {
         (key.protocol, key.kind)
     }
     #[inline(always)]
-    fn mapped([high, low]: [u64; 2]) -> [u8; 16] {
-        zerocopy::transmute!([high, low])
+    fn mapped(address: [u64; 2]) -> [u64; 2] {
+        address
     }
     #[inline(always)]
     fn scope([high, _]: [u64; 2]) -> Scope {

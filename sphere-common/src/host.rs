@@ -171,7 +171,7 @@ impl Tables for HostTables {
         self.subnets.longest(zerocopy::IntoBytes::as_bytes(key))
     }
 
-    fn claim_slots(&mut self, device: &DeviceKey, newcomer: &DeviceValue, slots: u32) -> Option<(u32, u32)> {
+    fn claim_slots(&mut self, device: &DeviceKey, newcomer: &mut DeviceValue, slots: u32) -> Option<(u32, u32)> {
         if let Some(known) = self.devices.get_mut(device) {
             let cursor = known.cursor;
             known.cursor = cursor.wrapping_add(slots);
@@ -179,7 +179,8 @@ impl Tables for HostTables {
             return Some((known.index, cursor));
         }
         let index = self.free_devices.pop()?;
-        self.devices.insert(*device, DeviceValue { index, cursor: slots, ..*newcomer });
+        newcomer.index = index;
+        self.devices.insert(*device, DeviceValue { cursor: slots, ..*newcomer });
         Some((index, 0))
     }
 }

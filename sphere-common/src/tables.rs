@@ -73,5 +73,5 @@ pub trait Tables: FamilyTables<V4> + FamilyTables<V6> {
     fn subnet(&self, key: &SubnetKey) -> Option<SubnetValue>;
     /// Finds the device, or admits it as `newcomer` (whose index is chosen here), and moves its cursor on by `slots`.
     /// Returns its index and where the cursor was; `None` when there is no room for another device.
-    fn claim_slots(&mut self, device: &DeviceKey, newcomer: &DeviceValue, slots: u32) -> Option<(u32, u32)>;
+    fn claim_slots(&mut self, device: &DeviceKey, newcomer: &mut DeviceValue, slots: u32) -> Option<(u32, u32)>;
 }

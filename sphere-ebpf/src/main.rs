@@ -21,7 +21,8 @@ use sphere_common::decide::{self, Context};
 use sphere_common::verdict::{Direction, Verdict};
 
 use crate::maps::KernelTables;
-use crate::packet::Frame;
+use crate::packet::{Frame, Source};
+use sphere_common::packet::Packet as _;
 
 /// Bytes that tc asks the kernel to make linear: every header that is read, up to the deepest extension header.
 const LINEAR_BYTES: u32 = 256;
@@ -29,9 +30,9 @@ const LINEAR_BYTES: u32 = 256;
 /// XDP at ingress of a device port.
 #[xdp(frags)]
 pub fn sphere_ingress(context: XdpContext) -> u32 {
-    let frame = Frame { start: context.data(), end: context.data_end(), bytes: frame_bytes(&context) };
+    let mut frame = Frame::new(&context, frame_bytes(&context));
     let ifindex = context.ingress_ifindex() as u32;
-    match judge(&frame, ifindex, Direction::Ingress) {
+    match judge(&mut frame, ifindex, Direction::Ingress) {
         Verdict::Pass | Verdict::Audit => xdp_action::XDP_PASS,
         Verdict::Deny => xdp_action::XDP_DROP,
     }
@@ -63,17 +64,17 @@ pub fn sphere_clock(_context: XdpContext) -> u32 {
 #[inline(always)]
 fn traffic_control(context: &TcContext, direction: Direction) -> i32 {
     let bytes = context.len();
-    let mut frame = Frame { start: context.data(), end: context.data_end(), bytes };
+    let mut frame = Frame::new(context, bytes);
     // Only packets whose headers are not linear need it: it invalidates the pointers and costs a call.
     if frame.end - frame.start < LINEAR_BYTES as usize && frame.end - frame.start < bytes as usize {
         let wanted = if bytes < LINEAR_BYTES { bytes } else { LINEAR_BYTES };
         // SAFETY: the context is the one that the kernel passed; a failure leaves the packet as it was.
         unsafe { bpf_skb_pull_data(context.as_ptr().cast(), wanted) };
-        frame = Frame { start: context.data(), end: context.data_end(), bytes };
+        frame.renew();
     }
     // SAFETY: the context is the one that the kernel passed, and a valid `__sk_buff` as long as the program runs.
     let ifindex = unsafe { (*context.skb.skb).ifindex };
-    match judge(&frame, ifindex, direction) {
+    match judge(&mut frame, ifindex, direction) {
         Verdict::Pass | Verdict::Audit => TC_ACT_OK,
         Verdict::Deny => TC_ACT_SHOT,
     }
@@ -81,7 +82,7 @@ fn traffic_control(context: &TcContext, direction: Direction) -> i32 {
 
 /// Decides, counts and samples.
 #[inline(always)]
-fn judge(frame: &Frame, ifindex: u32, direction: Direction) -> Verdict {
+fn judge<S: Source>(frame: &mut Frame<'_, S>, ifindex: u32, direction: Direction) -> Verdict {
     let Some(config) = maps::config() else {
         return Verdict::Deny;
     };
@@ -95,6 +96,7 @@ fn judge(frame: &Frame, ifindex: u32, direction: Direction) -> Verdict {
         Direction::Ingress => decide::ingress(frame, &mut KernelTables, &context, workspace),
         Direction::Egress => decide::egress(frame, &mut KernelTables, &context, workspace),
     }
+    frame.renew();
     record::record(frame, &context, direction, &workspace.decision);
     workspace.decision.verdict
 }

@@ -172,15 +172,14 @@ impl Tables for KernelTables {
     }
 
     #[inline(always)]
-    fn claim_slots(&mut self, device: &DeviceKey, newcomer: &DeviceValue, slots: u32) -> Option<(u32, u32)> {
+    fn claim_slots(&mut self, device: &DeviceKey, newcomer: &mut DeviceValue, slots: u32) -> Option<(u32, u32)> {
         if let Some(claimed) = claim(device, newcomer, slots) {
             return Some(claimed);
         }
-        let index = FREE_DEVICES.pop().ok()??;
-        let admitted = DeviceValue { index, ..*newcomer };
-        if DEVICES.insert(device, admitted, u64::from(BPF_NOEXIST)).is_err() {
+        newcomer.index = FREE_DEVICES.pop().ok()??;
+        if DEVICES.insert(device, &*newcomer, u64::from(BPF_NOEXIST)).is_err() {
             // Another CPU admitted it first, or the table is full: give the index back.
-            if FREE_DEVICES.push(index, 0).is_err() {}
+            if FREE_DEVICES.push(newcomer.index, 0).is_err() {}
         }
         claim(device, newcomer, slots)
     }

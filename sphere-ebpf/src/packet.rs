@@ -1,18 +1,49 @@
 //! A frame between two pointers, read so that the verifier can follow every access.
 
+use aya_ebpf::programs::{TcContext, XdpContext};
 use sphere_common::packet::Packet;
 
 /// Offsets beyond are never read: it bounds every variable offset for the verifier.
 const MAX_OFFSET: usize = 0x1fff;
 
+/// What a program is given: where its frame lies.
+pub(crate) trait Source {
+    /// Address of the first byte, and behind the last readable one.
+    fn bounds(&self) -> (usize, usize);
+}
+
+impl Source for XdpContext {
+    #[inline(always)]
+    fn bounds(&self) -> (usize, usize) {
+        (self.data(), self.data_end())
+    }
+}
+
+impl Source for TcContext {
+    #[inline(always)]
+    fn bounds(&self) -> (usize, usize) {
+        (self.data(), self.data_end())
+    }
+}
+
 /// The linear part of a frame.
-pub(crate) struct Frame {
+pub(crate) struct Frame<'a, S> {
     /// Address of its first byte.
     pub(crate) start: usize,
     /// Address behind its last readable byte.
     pub(crate) end: usize,
     /// Length of the whole frame.
-    pub(crate) bytes: u32,
+    bytes: u32,
+    source: &'a S,
+}
+
+impl<'a, S: Source> Frame<'a, S> {
+    /// The frame of a program's context, `bytes` long in all.
+    #[inline(always)]
+    pub(crate) fn new(source: &'a S, bytes: u32) -> Self {
+        let (start, end) = source.bounds();
+        Self { start, end, bytes, source }
+    }
 }
 
 /// Reads one value at a pointer that need not be aligned. The BPF machine loads from any address of a packet, but the
@@ -33,34 +64,42 @@ macro_rules! load {
     }};
 }
 
-impl Frame {
-    /// Address of `bytes` readable bytes at `offset`.
+impl<S> Frame<'_, S> {
+    /// Address of `BYTES` readable bytes at `offset`.
     #[inline(always)]
-    fn at(&self, offset: usize, bytes: usize) -> Option<usize> {
+    fn at<const BYTES: usize>(&self, offset: usize) -> Option<usize> {
         if offset > MAX_OFFSET {
             return None;
         }
         let at = self.start + offset;
-        (at + bytes <= self.end).then_some(at)
+        let mut past = at;
+        // Added out of the compiler's sight, which would turn "at + 1 <= end" into "at < end": the verifier learns
+        // nothing from a comparison of a pointer to which no constant was added.
+        // SAFETY: an addition to a register.
+        unsafe {
+            core::arch::asm!("{past} += {bytes}", past = inout(reg) past, bytes = const BYTES,
+                options(pure, nomem, nostack, preserves_flags));
+        }
+        (past <= self.end).then_some(at)
     }
 }
 
-impl Packet for Frame {
+impl<S: Source> Packet for Frame<'_, S> {
     #[inline(always)]
     fn u8(&self, offset: usize) -> Option<u8> {
-        self.at(offset, 1).map(|at| load!("u8", at) as u8)
+        self.at::<1>(offset).map(|at| load!("u8", at) as u8)
     }
     #[inline(always)]
     fn u16_be(&self, offset: usize) -> Option<u16> {
-        self.at(offset, 2).map(|at| load!("u16", at) as u16)
+        self.at::<2>(offset).map(|at| load!("u16", at) as u16)
     }
     #[inline(always)]
     fn u32_be(&self, offset: usize) -> Option<u32> {
-        self.at(offset, 4).map(|at| load!("u32", at) as u32)
+        self.at::<4>(offset).map(|at| load!("u32", at) as u32)
     }
     #[inline(always)]
     fn u64_be(&self, offset: usize) -> Option<u64> {
-        self.at(offset, 8).map(|at| load!("u64", at))
+        self.at::<8>(offset).map(|at| load!("u64", at))
     }
     #[inline(always)]
     fn merge_paths(&self, offset: usize) -> usize {
@@ -72,6 +111,10 @@ impl Packet for Frame {
             core::ptr::write_volatile(&raw mut halves[1], 0);
             core::ptr::read_volatile(halves.as_ptr().cast::<u64>()) as usize
         }
+    }
+    #[inline(always)]
+    fn renew(&mut self) {
+        (self.start, self.end) = self.source.bounds();
     }
     #[inline(always)]
     fn frame_bytes(&self) -> u32 {

@@ -7,7 +7,7 @@ use sphere_common::packet::Packet as _;
 use sphere_common::verdict::{Direction, Verdict};
 
 use crate::maps;
-use crate::packet::Frame;
+use crate::packet::{Frame, Source};
 
 /// Wakes the reader only when a quarter of the ring is waiting; it also looks by itself a few times a second.
 const WAKE_BYTES: u64 = 256 << 10;
@@ -17,10 +17,15 @@ const BPF_RB_AVAIL_DATA: u64 = 0;
 
 /// Counts the decision, and samples it when it is a denial that is worth one.
 #[inline(always)]
-pub(crate) fn record(frame: &Frame, context: &Context<'_>, direction: Direction, decision: &Decision) {
-    count(maps::COUNTERS.get_ptr_mut(counter_index(direction, decision.verdict, decision.reason)), frame.bytes);
+pub(crate) fn record<S: Source>(
+    frame: &Frame<'_, S>,
+    context: &Context<'_>,
+    direction: Direction,
+    decision: &Decision,
+) {
+    count(maps::COUNTERS.get_ptr_mut(counter_index(direction, decision.verdict, decision.reason)), frame.frame_bytes());
     if decision.rule != 0 {
-        count(maps::RULE_COUNTERS.get_ptr_mut(decision.rule), frame.bytes);
+        count(maps::RULE_COUNTERS.get_ptr_mut(decision.rule), frame.frame_bytes());
     }
     match decision.verdict {
         Verdict::Pass => {}
@@ -41,7 +46,7 @@ fn count(counter: Option<*mut Counter>, bytes: u32) {
 }
 
 #[inline(never)]
-fn sample(frame: &Frame, context: &Context<'_>, direction: Direction, decision: &Decision) {
+fn sample<S: Source>(frame: &Frame<'_, S>, context: &Context<'_>, direction: Direction, decision: &Decision) {
     let Some(budget) = maps::EVENT_BUDGET.get_ptr_mut(0) else {
         return;
     };
@@ -67,11 +72,11 @@ fn sample(frame: &Frame, context: &Context<'_>, direction: Direction, decision: 
     let subject = &decision.subject;
     // SAFETY: the helper takes no argument and touches no memory.
     event.monotonic_ns = unsafe { bpf_ktime_get_ns() };
-    event.device = subject.device;
-    event.peer = subject.peer;
+    event.device = zerocopy::transmute!(subject.device);
+    event.peer = zerocopy::transmute!(subject.peer);
     event.ifindex = context.ifindex;
     event.group = decision.group;
-    event.frame_bytes = frame.bytes;
+    event.frame_bytes = frame.frame_bytes();
     event.device_port_be = subject.device_port_be.to_ne_bytes();
     event.peer_port_be = subject.peer_port_be.to_ne_bytes();
     event.ethertype_be = subject.ethertype_be.to_ne_bytes();
@@ -88,7 +93,7 @@ fn sample(frame: &Frame, context: &Context<'_>, direction: Direction, decision: 
 
 /// Copies the first bytes of the frame, eight at a time, and says how many; the rest of `head` is zero.
 #[inline(always)]
-fn copy_head(frame: &Frame, head: &mut [u8; EVENT_HEAD_BYTES]) -> u16 {
+fn copy_head<S: Source>(frame: &Frame<'_, S>, head: &mut [u8; EVENT_HEAD_BYTES]) -> u16 {
     for (index, word) in head.chunks_exact_mut(8).enumerate() {
         word.copy_from_slice(&frame.u64_be(index * 8).unwrap_or(0).to_ne_bytes());
     }

@@ -53,18 +53,22 @@ impl<F: Family> Case<F> {
     ///
     /// The reason why they cannot be read.
     #[inline(always)]
-    pub(super) fn read<P: Packet + ?Sized>(&mut self, packet: &P) -> Result<(), Reason> {
-        F::network(packet, self.link.payload(), &mut self.network)?;
+    pub(super) fn read<P: Packet>(&mut self, packet: &mut P) -> Result<(), Reason> {
+        let read = F::network(packet, self.link.payload(), &mut self.network);
+        packet.renew();
+        read?;
         if matches!(self.network.fragment, Fragment::Later { .. }) {
             return Ok(());
         }
-        self.read_transport(packet)
+        let read = self.read_transport(packet);
+        packet.renew();
+        read
     }
 
     // A function of its own that finds what it needs in the case and leaves what it reads there: the many ways through
     // the headers merge before it and behind it.
     #[inline(never)]
-    fn read_transport<P: Packet + ?Sized>(&mut self, packet: &P) -> Result<(), Reason> {
+    fn read_transport<P: Packet>(&mut self, packet: &P) -> Result<(), Reason> {
         self.transport = Transport::parse::<F, P>(packet, &self.network)?;
         Ok(())
     }
@@ -116,7 +120,7 @@ impl<F: Family> Case<F> {
     /// later fragments of an allowed first one follow.
     // A function of its own that finds all it needs in the case: the ways that lead here merge for the verifier.
     #[inline(never)]
-    pub(super) fn settle<P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
+    pub(super) fn settle<P: Packet, T: Tables + FamilyTables<F>>(
         &mut self,
         (packet, tables): (&P, &mut T),
         context: &Context<'_>,

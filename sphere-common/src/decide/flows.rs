@@ -97,7 +97,7 @@ impl Opened {
 /// Opens the flow of the case with the entry that is noted there, or begins it anew.
 // A frame of its own: BPF programs have 512 bytes of stack in all, and this is the rare path.
 #[inline(never)]
-pub(super) fn open<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
+pub(super) fn open<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     packet: &P,
     tables: &mut T,
     context: &Context<'_>,
@@ -120,7 +120,7 @@ pub(super) fn open<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
 }
 
 #[inline(always)]
-fn claim_slots<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
+fn claim_slots<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     packet: &P,
     tables: &mut T,
     context: &Context<'_>,
@@ -129,8 +129,9 @@ fn claim_slots<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
     let from_device = case.known.flags & flow_flags::INBOUND == 0;
     let mac = if from_device { ethernet::source_mac(packet) } else { [0; 6] };
     let group = case.group.group;
-    let newcomer = DeviceValue { last_seen: context.now, index: 0, cursor: 0, group, mac, pad: [0; 6] };
-    tables.claim_slots(&DeviceKey { address: F::mapped(case.flow.device) }, &newcomer, PROBES)
+    let mut newcomer = DeviceValue { last_seen: context.now, index: 0, cursor: 0, group, mac, pad: [0; 6] };
+    let address = F::mapped(case.flow.device);
+    tables.claim_slots(&DeviceKey { address: zerocopy::transmute!(address) }, &mut newcomer, PROBES)
 }
 
 /// Whether the slot is free, after clearing away what has ended in it.

@@ -8,15 +8,15 @@ use crate::abi::{FlowState, flow_flags, flow_kind};
 use crate::classify::{Kind, Subject, Transport};
 use crate::family::{Family, Scope};
 use crate::packet::transport::{Ports, TcpFlags};
-use crate::packet::{Fragment, Network, Packet};
+use crate::packet::{Fragment, Packet};
 use crate::tables::{FamilyTables, Tables};
 use crate::verdict::{Direction, Reason};
 
 /// Judges an IP packet that came in on a device port.
 // A frame of its own for each family: BPF programs have 512 bytes of stack in all.
 #[inline(never)]
-pub(super) fn judge<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-    packet: &P,
+pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
+    packet: &mut P,
     tables: &mut T,
     context: &Context<'_>,
     (case, decision): (&mut Case<F>, &mut Decision),
@@ -26,7 +26,7 @@ pub(super) fn judge<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
         Ok(addresses) => addresses,
         Err(reason) => return decision.deny_unattributed(tables, context, reason),
     };
-    case.network = Network::UNKNOWN;
+    case.network.forget();
     case.opens = 0;
     case.flow.device = source;
     case.flow.peer = destination;
@@ -50,6 +50,7 @@ pub(super) fn judge<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
         }
     }
     case.outcome = attributed::<F, P, T>(packet, tables, context, case);
+    packet.renew();
     case.settle((packet, tables), context, flow_kind::FRAGMENT_OUT);
     let outcome = case.outcome;
     if outcome.is_denial() {
@@ -61,8 +62,8 @@ pub(super) fn judge<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
 
 /// Judges a packet of a device subnet of this port.
 #[inline(always)]
-fn attributed<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-    packet: &P,
+fn attributed<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
+    packet: &mut P,
     tables: &mut T,
     context: &Context<'_>,
     case: &mut Case<F>,
@@ -101,8 +102,8 @@ fn is_reserved<F: Family>(context: &Context<'_>, source: F::Address, destination
 /// A source in no device subnet: passes untouched, unless the port denies such sources. Even then hosts may look for
 /// an address and for their neighbours.
 #[inline(always)]
-fn foreign<F: Family, P: Packet + ?Sized, T: Tables>(
-    packet: &P,
+fn foreign<F: Family, P: Packet, T: Tables>(
+    packet: &mut P,
     tables: &T,
     context: &Context<'_>,
     case: &mut Case<F>,

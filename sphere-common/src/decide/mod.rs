@@ -87,7 +87,7 @@ impl Decision {
     /// Names device and peer, protocol and ports, as far as the packet can be read. Type and code of a control message
     /// stand in the place of the peer's port.
     #[inline(always)]
-    fn name_transport<F: Family, P: Packet + ?Sized>(&mut self, packet: &P, case: &Case<F>, direction: Direction) {
+    fn name_transport<F: Family, P: Packet>(&mut self, packet: &P, case: &Case<F>, direction: Direction) {
         // An ICMP error may have put the quoted packet's peer into the flow: the frame itself is named.
         let Ok((source, destination)) = F::addresses(packet, case.link.payload()) else {
             return;
@@ -144,15 +144,11 @@ impl Default for Workspace {
 
 /// Judges a frame that came in on a device port, and leaves the decision in the workspace.
 #[inline(always)]
-pub fn ingress<P: Packet + ?Sized, T: Tables>(
-    packet: &P,
-    tables: &mut T,
-    context: &Context<'_>,
-    workspace: &mut Workspace,
-) {
+pub fn ingress<P: Packet, T: Tables>(packet: &mut P, tables: &mut T, context: &Context<'_>, workspace: &mut Workspace) {
     if !link(packet, tables, context, workspace) {
         return;
     }
+    packet.renew();
     let Workspace { decision, link, v4, v6 } = workspace;
     if link.ethertype_be == ethernet::IPV4_BE {
         v4.link = *link;
@@ -165,15 +161,11 @@ pub fn ingress<P: Packet + ?Sized, T: Tables>(
 
 /// Judges a frame that is about to leave through a device port, and leaves the decision in the workspace.
 #[inline(always)]
-pub fn egress<P: Packet + ?Sized, T: Tables>(
-    packet: &P,
-    tables: &mut T,
-    context: &Context<'_>,
-    workspace: &mut Workspace,
-) {
+pub fn egress<P: Packet, T: Tables>(packet: &mut P, tables: &mut T, context: &Context<'_>, workspace: &mut Workspace) {
     if !link(packet, tables, context, workspace) {
         return;
     }
+    packet.renew();
     let Workspace { decision, link, v4, v6 } = workspace;
     if link.ethertype_be == ethernet::IPV4_BE {
         v4.link = *link;
@@ -187,12 +179,7 @@ pub fn egress<P: Packet + ?Sized, T: Tables>(
 /// Reads the link header of a frame that carries IP; everything else is decided here, and false.
 // A function of its own that leaves what it finds in the workspace: the ways through tags merge behind it.
 #[inline(never)]
-fn link<P: Packet + ?Sized, T: Tables>(
-    packet: &P,
-    tables: &T,
-    context: &Context<'_>,
-    workspace: &mut Workspace,
-) -> bool {
+fn link<P: Packet, T: Tables>(packet: &P, tables: &T, context: &Context<'_>, workspace: &mut Workspace) -> bool {
     let Workspace { decision, link, .. } = workspace;
     decision.subject = Subject::default();
     if context.config.ticks_per_second == 0 {

@@ -13,7 +13,7 @@ use crate::verdict::{Direction, Reason};
 
 /// Passes an error about a packet of a flow that is allowed. The quoted packet must have been the device's own.
 #[inline(always)]
-pub(super) fn judge<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
+pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     (packet, tables): (&P, &T),
     context: &Context<'_>,
     case: &mut Case<F>,
@@ -37,12 +37,7 @@ pub(super) fn judge<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
 /// Finds the flow that the packet quoted at `at` belongs to. An error from a device is about a packet that it received,
 /// one to a device about a packet that it sent. Where it fails, the flow is that of the outer packet.
 #[inline(always)]
-fn set_quoted_flow<F: Family, P: Packet + ?Sized>(
-    packet: &P,
-    at: usize,
-    direction: Direction,
-    case: &mut Case<F>,
-) -> bool {
+fn set_quoted_flow<F: Family, P: Packet>(packet: &P, at: usize, direction: Direction, case: &mut Case<F>) -> bool {
     let outer = case.network;
     let Ok((source, destination)) = F::addresses(packet, at) else {
         return false;

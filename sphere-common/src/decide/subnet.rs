@@ -28,10 +28,11 @@ pub(super) fn find<F: Family, T: Tables>(
 ) -> Membership {
     let (subnets, used) = F::subnets(context.config);
     let mut membership = Membership::Foreign;
-    for (index, subnet) in (0..).zip(subnets) {
-        if index >= used {
-            break;
-        }
+    let mut index = 0;
+    while let Some(subnet) = subnets.get(index)
+        && index < used as usize
+    {
+        index += 1;
         if let Some((ifindex, found)) = F::subnet_match(subnet, address) {
             if ifindex == context.ifindex {
                 *group = found;
@@ -49,8 +50,8 @@ pub(super) fn find<F: Family, T: Tables>(
 }
 
 #[inline(never)]
-fn find_in_trie<T: Tables>(tables: &T, ifindex: u32, address: &[u8; 16], group: &mut SubnetValue) -> bool {
-    let key = SubnetKey { ifindex_be: ifindex.to_be_bytes(), address: *address };
+fn find_in_trie<T: Tables>(tables: &T, ifindex: u32, address: &[u64; 2], group: &mut SubnetValue) -> bool {
+    let key = SubnetKey { ifindex_be: ifindex.to_be_bytes(), address: zerocopy::transmute!(*address) };
     match tables.subnet(&key) {
         Some(found) => {
             *group = found;
@@ -65,5 +66,14 @@ fn find_in_trie<T: Tables>(tables: &T, ifindex: u32, address: &[u8; 16], group: 
 #[inline(never)]
 pub(super) fn is_broadcast<F: Family>(context: &Context<'_>, address: F::Address) -> bool {
     let (subnets, used) = F::subnets(context.config);
-    (0..).zip(subnets).any(|(index, subnet)| index < used && F::is_subnet_broadcast(subnet, address))
+    let mut index = 0;
+    while let Some(subnet) = subnets.get(index)
+        && index < used as usize
+    {
+        if F::is_subnet_broadcast(subnet, address) {
+            return true;
+        }
+        index += 1;
+    }
+    false
 }

@@ -8,15 +8,15 @@ use crate::abi::{FlowState, flow_flags, flow_kind};
 use crate::classify::{Kind, Subject, Transport};
 use crate::family::Family;
 use crate::packet::transport::{Ports, TcpFlags, UDP};
-use crate::packet::{Fragment, Network, Packet};
+use crate::packet::{Fragment, Packet};
 use crate::tables::{FamilyTables, Tables};
 use crate::verdict::{Direction, Reason};
 
 /// Judges an IP packet that is about to leave through a device port.
 // A frame of its own for each family: BPF programs have 512 bytes of stack in all.
 #[inline(never)]
-pub(super) fn judge<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-    packet: &P,
+pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
+    packet: &mut P,
     tables: &mut T,
     context: &Context<'_>,
     (case, decision): (&mut Case<F>, &mut Decision),
@@ -26,7 +26,7 @@ pub(super) fn judge<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
         Ok(addresses) => addresses,
         Err(reason) => return decision.deny_unattributed(tables, context, reason),
     };
-    case.network = Network::UNKNOWN;
+    case.network.forget();
     case.opens = 0;
     case.flow.device = destination;
     case.flow.peer = source;
@@ -37,6 +37,7 @@ pub(super) fn judge<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
         }
     }
     case.outcome = attributed::<F, P, T>(packet, tables, context, case);
+    packet.renew();
     case.settle((packet, tables), context, flow_kind::FRAGMENT_IN);
     let outcome = case.outcome;
     if outcome.is_denial() {
@@ -48,8 +49,8 @@ pub(super) fn judge<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
 
 /// Judges a packet to a device subnet of this port.
 #[inline(always)]
-fn attributed<F: Family, P: Packet + ?Sized, T: Tables + FamilyTables<F>>(
-    packet: &P,
+fn attributed<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
+    packet: &mut P,
     tables: &mut T,
     context: &Context<'_>,
     case: &mut Case<F>,

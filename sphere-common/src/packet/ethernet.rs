@@ -49,7 +49,7 @@ impl Link {
     ///
     /// [`Reason::Malformed`] when it is cut off, [`Reason::VlanDepth`] with a third tag.
     #[inline(always)]
-    pub fn parse<P: Packet + ?Sized>(packet: &P) -> Result<Self, Reason> {
+    pub fn parse<P: Packet>(packet: &P) -> Result<Self, Reason> {
         let untagged = packet.u16_be(12).ok_or(Reason::Malformed)?;
         if !is_tag(untagged) {
             return Ok(Self { ethertype_be: untagged, vlan: [0, 0], payload_at: HEADER_BYTES });
@@ -82,7 +82,7 @@ fn identifier(tag_be: u16) -> u16 {
 /// Whether an 802.3 length frame goes to one of the addresses 01:80:c2:00:00:00 to 0f that bridges never forward
 /// (IEEE 802.1Q table 8-1): spanning tree, link aggregation and the like.
 #[inline(always)]
-pub fn is_link_control<P: Packet + ?Sized>(packet: &P, ethertype_be: u16) -> bool {
+pub fn is_link_control<P: Packet>(packet: &P, ethertype_be: u16) -> bool {
     if ethertype_be == EAPOL_BE || ethertype_be == LLDP_BE {
         return true;
     }
@@ -93,7 +93,7 @@ pub fn is_link_control<P: Packet + ?Sized>(packet: &P, ethertype_be: u16) -> boo
 
 /// Hardware address of the sender.
 #[inline(always)]
-pub fn source_mac<P: Packet + ?Sized>(packet: &P) -> [u8; 6] {
+pub fn source_mac<P: Packet>(packet: &P) -> [u8; 6] {
     let high = packet.u32_be(6).unwrap_or(0).to_ne_bytes();
     let low = packet.u16_be(10).unwrap_or(0).to_ne_bytes();
     let ([a, b, c, d], [e, f]) = (high, low);

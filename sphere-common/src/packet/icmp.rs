@@ -40,7 +40,7 @@ pub struct Icmp {
 ///
 /// [`Reason::Malformed`] when its first eight bytes are cut off.
 #[inline(always)]
-pub fn v4<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<Icmp, Reason> {
+pub fn v4<P: Packet>(packet: &P, network: &Network) -> Result<Icmp, Reason> {
     let (type_code_be, identifier_be) = head(packet, network)?;
     let message = match type_code_be.to_ne_bytes() {
         [8, 0] => Message::EchoRequest,
@@ -58,7 +58,7 @@ pub fn v4<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<Icmp, Rea
 ///
 /// [`Reason::Malformed`] when its first eight bytes are cut off.
 #[inline(always)]
-pub fn v6<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<Icmp, Reason> {
+pub fn v6<P: Packet>(packet: &P, network: &Network) -> Result<Icmp, Reason> {
     let (type_code_be, identifier_be) = head(packet, network)?;
     let message = match type_code_be.to_ne_bytes() {
         [128, 0] => Message::EchoRequest,
@@ -74,7 +74,7 @@ pub fn v6<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<Icmp, Rea
 }
 
 #[inline(always)]
-fn head<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<(u16, u16), Reason> {
+fn head<P: Packet>(packet: &P, network: &Network) -> Result<(u16, u16), Reason> {
     if network.payload_bytes < HEADER_BYTES as u32 {
         return Err(Reason::Malformed);
     }

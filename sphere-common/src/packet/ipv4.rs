@@ -13,7 +13,7 @@ const OFFSET_MASK: u16 = 0x1fff;
 ///
 /// [`Reason::Malformed`] when they are cut off.
 #[inline(always)]
-pub fn addresses<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<(u32, u32), Reason> {
+pub fn addresses<P: Packet>(packet: &P, at: usize) -> Result<(u32, u32), Reason> {
     let source = packet.u32_be(at + 12).ok_or(Reason::Malformed)?;
     let destination = packet.u32_be(at + 16).ok_or(Reason::Malformed)?;
     Ok((source, destination))
@@ -26,7 +26,7 @@ pub fn addresses<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<(u32, u32)
 /// [`Reason::Malformed`] when the version is not 4, the header is shorter than 20 bytes or longer than the packet, or
 /// the packet is longer than the frame.
 #[inline(always)]
-pub fn network<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Network, Reason> {
+pub fn network<P: Packet>(packet: &P, at: usize) -> Result<Network, Reason> {
     let total = u32::from(u16::from_be(packet.u16_be(at + 2).ok_or(Reason::Malformed)?));
     let room = packet.frame_bytes().wrapping_sub(at as u32);
     // A total length of 0 is what segmentation offload leaves in packets above 64 KiB (BIG TCP, kernel commit
@@ -49,12 +49,12 @@ pub fn network<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Network, Rea
 ///
 /// [`Reason::Malformed`] when it is no whole IPv4 header.
 #[inline(always)]
-pub fn quoted<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Network, Reason> {
+pub fn quoted<P: Packet>(packet: &P, at: usize) -> Result<Network, Reason> {
     header(packet, at).map(|(_, network)| network)
 }
 
 #[inline(always)]
-fn header<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<(usize, Network), Reason> {
+fn header<P: Packet>(packet: &P, at: usize) -> Result<(usize, Network), Reason> {
     let version = packet.u8(at).ok_or(Reason::Malformed)?;
     let bytes = usize::from(version & 0x0f) * 4;
     if version >> 4 != 4 || bytes < MINIMUM_BYTES {

@@ -21,14 +21,14 @@ const MOBILITY: u8 = 135;
 ///
 /// [`Reason::Malformed`] when they are cut off.
 #[inline(always)]
-pub fn addresses<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<([u64; 2], [u64; 2]), Reason> {
+pub fn addresses<P: Packet>(packet: &P, at: usize) -> Result<([u64; 2], [u64; 2]), Reason> {
     let source = pair(packet, at + 8)?;
     let destination = pair(packet, at + 24)?;
     Ok((source, destination))
 }
 
 #[inline(always)]
-fn pair<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<[u64; 2], Reason> {
+fn pair<P: Packet>(packet: &P, at: usize) -> Result<[u64; 2], Reason> {
     let high = packet.u64_be(at).ok_or(Reason::Malformed)?;
     let low = packet.u64_be(at + 8).ok_or(Reason::Malformed)?;
     Ok([high, low])
@@ -41,7 +41,7 @@ fn pair<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<[u64; 2], Reason> {
 /// [`Reason::Malformed`] when the version is not 6, a header is cut off or the packet is longer than the frame;
 /// [`Reason::ExtensionDepth`] with more than [`MAX_EXTENSIONS`] extension headers.
 #[inline(always)]
-pub fn network<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Network, Reason> {
+pub fn network<P: Packet>(packet: &P, at: usize) -> Result<Network, Reason> {
     let length = u32::from(u16::from_be(packet.u16_be(at + 4).ok_or(Reason::Malformed)?));
     let room = packet.frame_bytes().wrapping_sub(at as u32).wrapping_sub(HEADER_BYTES as u32);
     // Jumbo payloads of segmentation offload (RFC 2675) say 0.
@@ -63,12 +63,12 @@ pub fn network<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Network, Rea
 ///
 /// As [`network`], without the checks of length.
 #[inline(always)]
-pub fn quoted<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Network, Reason> {
+pub fn quoted<P: Packet>(packet: &P, at: usize) -> Result<Network, Reason> {
     walk(packet, at)
 }
 
 #[inline(always)]
-fn walk<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Network, Reason> {
+fn walk<P: Packet>(packet: &P, at: usize) -> Result<Network, Reason> {
     let version = packet.u8(at).ok_or(Reason::Malformed)?;
     if version >> 4 != 6 {
         return Err(Reason::Malformed);
@@ -78,10 +78,9 @@ fn walk<P: Packet + ?Sized>(packet: &P, at: usize) -> Result<Network, Reason> {
     let mut fragment = Fragment::Whole;
     let mut identification_be = 0;
     let mut extensions = 0_usize;
-    for _ in 0..MAX_EXTENSIONS {
-        if !is_extension(protocol) {
-            break;
-        }
+    let mut walked = 0;
+    while walked < MAX_EXTENSIONS && is_extension(protocol) {
+        walked += 1;
         // What follows a later fragment's header is payload, whatever its number says.
         if matches!(fragment, Fragment::Later { .. }) {
             break;

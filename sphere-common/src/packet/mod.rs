@@ -25,12 +25,16 @@ pub trait Packet {
     fn merge_paths(&self, offset: usize) -> usize {
         offset
     }
+    /// Reads on from fresh pointers. In the kernel this makes the verifier forget how far the frame was seen to reach,
+    /// which differs between the ways through a header and keeps them apart behind it.
+    #[inline(always)]
+    fn renew(&mut self) {}
     /// Length of the whole frame in bytes, also where not all of it can be read.
     fn frame_bytes(&self) -> u32;
 }
 
 /// A frame in a slice.
-impl Packet for [u8] {
+impl Packet for &[u8] {
     fn u8(&self, offset: usize) -> Option<u8> {
         self.get(offset).copied()
     }
@@ -90,6 +94,14 @@ impl Network {
     #[inline(always)]
     pub fn payload(&self) -> usize {
         usize::from(self.payload_at)
+    }
+
+    /// Forgets what was read; field by field, since the BPF machine copies whole structures byte by byte.
+    #[inline(always)]
+    pub fn forget(&mut self) {
+        self.protocol = 0;
+        self.fragment = Fragment::Whole;
+        self.payload_at = 0;
     }
 
     /// A header of which nothing is known yet.

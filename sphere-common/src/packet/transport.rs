@@ -55,7 +55,7 @@ pub struct Ports {
 /// [`Reason::Malformed`] when the header is cut off or its data offset is below 5 or beyond the packet;
 /// [`Reason::FragmentOverlap`] when it is cut off because the first fragment is too small (RFC 1858 section 3).
 #[inline(always)]
-pub fn tcp<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<(Ports, TcpFlags), Reason> {
+pub fn tcp<P: Packet>(packet: &P, network: &Network) -> Result<(Ports, TcpFlags), Reason> {
     let at = network.payload();
     let short = cut_off(network);
     if network.payload_bytes < TCP_BYTES {
@@ -81,7 +81,7 @@ pub fn tcp<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<(Ports, 
 /// [`Reason::Malformed`] when the header is cut off or its length contradicts the packet's;
 /// [`Reason::FragmentOverlap`] when it is cut off because the first fragment is too small.
 #[inline(always)]
-pub fn udp<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<Ports, Reason> {
+pub fn udp<P: Packet>(packet: &P, network: &Network) -> Result<Ports, Reason> {
     let at = network.payload();
     let short = cut_off(network);
     if network.payload_bytes < UDP_BYTES {
@@ -100,7 +100,7 @@ pub fn udp<P: Packet + ?Sized>(packet: &P, network: &Network) -> Result<Ports, R
 
 /// Both ports at `at`: the first four bytes of either header.
 #[inline(always)]
-pub fn ports<P: Packet + ?Sized>(packet: &P, at: usize) -> Option<Ports> {
+pub fn ports<P: Packet>(packet: &P, at: usize) -> Option<Ports> {
     let source_be = packet.u16_be(at)?;
     let destination_be = packet.u16_be(at + 2)?;
     Some(Ports { source_be, destination_be })

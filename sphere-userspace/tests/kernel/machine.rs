@@ -92,6 +92,7 @@ pub(crate) struct Machine {
 impl Machine {
     /// Loads the program and fills both sides with the same entries.
     pub(crate) fn new(program: Program, enforce: bool) -> Self {
+        stay_on_one_cpu();
         let config = config(enforce);
         let mut ebpf = EbpfLoader::new()
             .map_max_entries(abi::map::SLOTS4, DEVICES * SLOTS)
@@ -152,8 +153,8 @@ impl Machine {
         let context = Context { config: &self.config, ifindex: IFINDEX, now: 1_000_000 };
         let mut workspace = Workspace::default();
         match self.program.direction() {
-            Direction::Ingress => ingress(frame, &mut self.tables, &context, &mut workspace),
-            Direction::Egress => egress(frame, &mut self.tables, &context, &mut workspace),
+            Direction::Ingress => ingress(&mut &*frame, &mut self.tables, &context, &mut workspace),
+            Direction::Egress => egress(&mut &*frame, &mut self.tables, &context, &mut workspace),
         }
         workspace.decision
     }
@@ -239,20 +240,30 @@ impl Machine {
     }
 }
 
+/// The workspace is read from the CPU that ran the program: it must be the one that reads.
+fn stay_on_one_cpu() {
+    let mut here = nix::sched::CpuSet::new();
+    here.set(nix::sched::sched_getcpu().unwrap()).unwrap();
+    nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &here).unwrap();
+}
+
 /// Verdict, reason, rule, group and subject as bytes, in the layout that both machines share.
 fn fields(decision: &Decision) -> Vec<u8> {
     let subject = &decision.subject;
     let mut bytes = vec![decision.verdict as u8, decision.reason as u8, 0, 0];
     bytes.extend(decision.rule.to_ne_bytes());
     bytes.extend(decision.group.to_ne_bytes());
-    bytes.extend(subject.device);
-    bytes.extend(subject.peer);
+    // Padding: subjects hold words.
+    bytes.resize(std::mem::offset_of!(Decision, subject), 0);
+    bytes.extend(subject.device.map(u64::to_ne_bytes).concat());
+    bytes.extend(subject.peer.map(u64::to_ne_bytes).concat());
     bytes.extend(subject.device_port_be.to_ne_bytes());
     bytes.extend(subject.peer_port_be.to_ne_bytes());
     bytes.extend(subject.ethertype_be.to_ne_bytes());
     bytes.extend(subject.vlan[0].to_ne_bytes());
     bytes.extend(subject.vlan[1].to_ne_bytes());
-    bytes.extend([subject.protocol, 0]);
+    bytes.push(subject.protocol);
+    bytes.resize(size_of::<Decision>(), 0);
     bytes
 }
 
