@@ -108,7 +108,7 @@ impl<'a> Hostile<'a> {
         if let Some(mut records) = records {
             // Missing records show as missing reasons below.
             wait::until("the records", RECORDED, || {
-                seen.extend(records.next().ok()?);
+                seen.extend(records.news().ok()?);
                 kinds.iter().all(|kind| seen.iter().any(|record| is_about(record, kind))).then_some(())
             })
             .ok();

@@ -61,10 +61,10 @@ fn configuration(authority: &Authority) -> Result<String> {
          client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; \
          uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n",
     );
-    write!(
+    writeln!(
         text,
         "server {{ listen {}:80; server_name {CONNECT_TEST}; location = /connecttest.txt {{ \
-         return 200 \"{CONNECT_TEST_BODY}\"; }} }}\n",
+         return 200 \"{CONNECT_TEST_BODY}\"; }} }}",
         socket_text(CONNECT_TEST)
     )?;
     write!(text, "server {{ listen {}:80; ", socket_text(UPDATE))?;

@@ -50,7 +50,7 @@ impl Records {
     ///
     /// # Errors
     /// When the file cannot be read, or a line is no record.
-    pub fn next(&mut self) -> Result<Vec<Record>> {
+    pub fn news(&mut self) -> Result<Vec<Record>> {
         let Ok(mut file) = File::open(&self.path) else {
             return Ok(Vec::new());
         };
@@ -72,7 +72,7 @@ impl Records {
     /// When none comes within `limit`; says which came instead.
     pub fn wait(&mut self, limit: Duration, wanted: impl Fn(&Record) -> bool) -> Result<Record> {
         let mut others = Vec::new();
-        let found = wait::until("a record of the denial", limit, || match self.next() {
+        let found = wait::until("a record of the denial", limit, || match self.news() {
             Ok(records) => {
                 let found = records.iter().find(|record| wanted(record)).cloned();
                 others.extend(records.into_iter().map(|record| record.reason));

@@ -13,7 +13,7 @@ use crate::process;
 use crate::report::Report;
 use crate::sphere::Sphere;
 
-const LIMIT: Duration = Duration::from_secs(15);
+const LIMIT: Duration = Duration::from_secs(8);
 
 /// Documented exit codes of `sphere`.
 mod exit {
