@@ -1,1 +1,11 @@
 //! The daemon and command line of Sphere.
+
+pub mod audit;
+pub mod cli;
+pub mod daemon;
+pub mod datapath;
+pub mod policy;
+pub mod privilege;
+pub mod reconcile;
+pub mod render;
+pub mod resolve;

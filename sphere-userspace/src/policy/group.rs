@@ -1,0 +1,277 @@
+//! Groups of devices and the rules they live by: the heart of a [`super::Policy`].
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::IpAddr,
+};
+
+use ipnet::IpNet;
+
+use super::{name::NamePattern, service::Service};
+
+/// Name of a group: 1 to 55 bytes of letters, digits, `.`, `_` and `-`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupName(String);
+
+impl GroupName {
+    /// Longest group name in bytes: what a label in the kernel holds.
+    pub const MAX_BYTES: usize = 55;
+
+    /// Reads a group name; [`None`] when it is empty, too long or holds other characters.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = !text.is_empty() && text.len() <= Self::MAX_BYTES;
+        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        (fits && plain).then(|| Self(text.to_owned()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for GroupName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.0)
+    }
+}
+
+/// Name of a network interface, as the kernel accepts it: 1 to 15 bytes, no `/`, no blank.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InterfaceName(String);
+
+impl InterfaceName {
+    /// Reads an interface name; [`None`] when no interface can be called so (`dev_valid_name` in the kernel).
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = !text.is_empty() && text.len() <= 15;
+        let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/' && byte != b':');
+        (fits && plain && text != "." && text != "..").then(|| Self(text.to_owned()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for InterfaceName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.0)
+    }
+}
+
+/// What happens to a packet that no rule allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It is dropped.
+    Enforce,
+    /// It goes on, and is recorded.
+    Audit,
+}
+
+impl Mode {
+    /// Word in policies and tables.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Audit => "audit",
+        }
+    }
+}
+
+/// Where the programs are attached on a device port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AttachMode {
+    /// Native XDP, else tc.
+    #[default]
+    Auto,
+    /// Native XDP only.
+    Xdp,
+    /// tc only.
+    Tc,
+    /// Generic XDP.
+    Generic,
+}
+
+impl AttachMode {
+    /// Word in policies and tables.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Xdp => "xdp",
+            Self::Tc => "tc",
+            Self::Generic => "generic",
+        }
+    }
+}
+
+/// What happens to sources in no device subnet of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherSources {
+    /// They pass untouched.
+    Pass,
+    /// They are denied.
+    Deny,
+}
+
+/// A device port: an interface that the programs guard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name.
+    pub name: InterfaceName,
+    /// Where the programs are attached.
+    pub attach: AttachMode,
+    /// IPv4 sources in no device subnet of this port.
+    pub other_sources_v4: OtherSources,
+    /// IPv6 sources in no device subnet of this port (`auto` is already decided).
+    pub other_sources_v6: OtherSources,
+}
+
+/// A server that devices may use: an address, or the gateway itself on the group's interfaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Server {
+    /// The gateway's own addresses on the interfaces of the group.
+    Gateway,
+    /// One address.
+    Address(IpAddr),
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gateway => formatter.pad("gateway"),
+            Self::Address(address) => formatter.pad(&address.to_string()),
+        }
+    }
+}
+
+/// What a rule allows a device to reach.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Target {
+    /// Whatever a name resolves to.
+    Name(NamePattern),
+    /// One address.
+    Address(IpAddr),
+    /// Every address of a prefix.
+    Cidr(IpNet),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(pattern) => pattern.fmt(formatter),
+            Self::Address(address) => formatter.pad(&address.to_string()),
+            Self::Cidr(prefix) => formatter.pad(&prefix.to_string()),
+        }
+    }
+}
+
+/// Where a rule was written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Origin {
+    /// A line of a policy file.
+    File {
+        /// The file, as it was named.
+        path: String,
+        /// Line, from 1.
+        line: usize,
+    },
+    /// A row of a profile.
+    Profile {
+        /// Name of the profile.
+        profile: String,
+        /// Row, from 1, in the order of the profile file.
+        row: usize,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line } => formatter.pad(&format!("{path}:{line}")),
+            Self::Profile { profile, row } => formatter.pad(&format!("{profile}:{row}")),
+        }
+    }
+}
+
+/// Whether devices can do without what a rule allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Need {
+    /// Devices fail without it.
+    Required,
+    /// Some feature uses it.
+    Optional,
+}
+
+impl Need {
+    /// Word in profiles and tables.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::Optional => "optional",
+        }
+    }
+}
+
+/// One thing that the devices of a group may reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// What may be reached.
+    pub target: Target,
+    /// At which protocols and ports; never empty.
+    pub services: BTreeSet<Service>,
+    /// Where the rule was written.
+    pub origin: Origin,
+    /// Why, in the words of the operator or the profile.
+    pub purpose: Option<String>,
+    /// Whether answers in special-purpose ranges count.
+    pub allow_private: bool,
+    /// Whether devices can do without.
+    pub need: Need,
+}
+
+/// Who may open flows to the devices of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboundRule {
+    /// Where the flows come from.
+    pub from: IpNet,
+    /// Protocols and ports of the *device*; never empty.
+    pub services: BTreeSet<Service>,
+    /// Where the rule was written.
+    pub origin: Origin,
+    /// Why, in the words of the operator.
+    pub purpose: Option<String>,
+}
+
+/// A set of device subnets with one policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its name, unique in the policy.
+    pub name: GroupName,
+    /// What happens to what no rule allows.
+    pub mode: Mode,
+    /// Ports its devices are behind; never empty.
+    pub interfaces: BTreeSet<InterfaceName>,
+    /// Subnets of its devices; never empty, no two overlap on one interface.
+    pub subnets: BTreeSet<IpNet>,
+    /// DNS servers its devices may ask.
+    pub resolvers: BTreeSet<Server>,
+    /// DHCP servers its devices may renew with.
+    pub dhcp_servers: BTreeSet<Server>,
+    /// Whether the gateway itself may open flows to the devices.
+    pub gateway_access: bool,
+    /// What its devices may reach.
+    pub rules: Vec<Rule>,
+    /// Who may open flows to its devices.
+    pub inbound: Vec<InboundRule>,
+    /// Profiles it uses: name and version.
+    pub profiles: BTreeMap<String, String>,
+}

@@ -1,0 +1,59 @@
+//! Policy files become a [`Policy`] whose fields cannot be wrong, or every error at once, each with its place.
+//!
+//! Place in the data flow: text → [`document`](self) (tables with spans, nothing hidden by the first error) → raw
+//! fields → valid types → profiles expanded into rules → checks across groups → capacity. Nothing here touches the
+//! network or the kernel. Invariant: what [`load`] gives back can be compiled into tables without another check of
+//! its meaning, and no input makes it panic.
+
+mod diagnostic;
+mod group;
+mod name;
+mod service;
+mod settings;
+
+use std::collections::BTreeSet;
+
+pub use diagnostic::{Diagnostic, Place, PolicyErrors, Severity, Source};
+pub use group::{
+    AttachMode, Group, GroupName, InboundRule, Interface, InterfaceName, Mode, Need, Origin, OtherSources, Rule,
+    Server, Target,
+};
+use ipnet::Ipv4Net;
+pub use name::{DomainName, NameError, NamePattern};
+pub use service::{PortMatch, Protocol, Service, ServiceError};
+pub use settings::{DaemonSettings, DeniedSink, FlowTimeouts, Limits, ResolverSettings};
+
+/// What the gateway is to enforce.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// The daemon's own settings.
+    pub daemon: DaemonSettings,
+    /// The daemon's own resolver, and how long answers hold.
+    pub resolver: ResolverSettings,
+    /// Room in the kernel tables.
+    pub limits: Limits,
+    /// Idle time-outs of flows.
+    pub timeouts: FlowTimeouts,
+    /// Every device port that a group names, by name.
+    pub interfaces: Vec<Interface>,
+    /// The groups, in the order of the file.
+    pub groups: Vec<Group>,
+    /// Prefixes that never appear on a device port, as source or as destination.
+    pub reserved: BTreeSet<Ipv4Net>,
+    /// What is worth a word to the operator.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Policy {
+    /// The exact names that some rule allows: what polling asks for.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<DomainName> {
+        let rules = self.groups.iter().flat_map(|group| &group.rules);
+        rules
+            .filter_map(|rule| match &rule.target {
+                Target::Name(pattern) => pattern.exact().cloned(),
+                Target::Address(_) | Target::Cidr(_) => None,
+            })
+            .collect()
+    }
+}
