@@ -3,11 +3,15 @@
 
 mod support;
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 
-use sphere_common::abi::{DeviceKey, DeviceValue, Endpoint4Key, EndpointValue, Flow4Key, FlowValue, NEVER, RuleLabel};
+use sphere_common::abi::{
+    Config, DeviceKey, DeviceValue, Endpoint4Key, EndpointValue, Flow4Key, FlowState, FlowValue, NEVER, RuleLabel,
+    Timeouts, flow_kind,
+};
 use sphere_userspace::datapath::{
-    Datapath, DatapathError, Kernel, Object, Origin, PortSpec, Side, TcHook, detach, netlink, snapshot,
+    Datapath, DatapathError, Kernel, Object, Origin, PortSpec, Side, TcHook, detach, monotonic, netlink, snapshot,
 };
 use sphere_userspace::policy::{AttachMode, Limits};
 use sphere_userspace::reconcile::{Changeset, Step};
@@ -67,9 +71,9 @@ fn changed_limits_carry_the_contents_over_and_keep_the_link() {
         veth("lan0", "dev0");
         let mut first = open(&Limits::default());
         first.guard(&[port(AttachMode::Auto)]).unwrap();
-        let steps = (0..5_000).map(|n| endpoint(n)).map(|(k, v)| Step::PutEndpoint4(k, v)).collect();
+        let steps = (0..5_000).map(endpoint).map(|(k, v)| Step::PutEndpoint4(k, v)).collect();
         first.apply(&Changeset { steps, ..Changeset::default() }).unwrap();
-        let device = DeviceKey { address: std::net::Ipv4Addr::new(10, 20, 0, 5).to_ipv6_mapped().octets() };
+        let device = DeviceKey { address: Ipv4Addr::new(10, 20, 0, 5).to_ipv6_mapped().octets() };
         let value = DeviceValue { last_seen: 7, index: 900, ..DeviceValue::default() };
         first.maps().devices.insert(&device, &value).unwrap();
         let flow = Flow4Key { device: [10, 20, 0, 5], peer: [10, 0, 0, 1], protocol: 6, ..Flow4Key::default() };
@@ -104,6 +108,67 @@ fn changed_limits_carry_the_contents_over_and_keep_the_link() {
         assert_eq!(free, 511);
         drop(second);
         assert_eq!(open(&limits).origin(), Origin::Adopted);
+    });
+}
+
+fn ingress_link() -> String {
+    let shown = run("bpftool", &["link", "show", "pinned", &format!("{ROOT}/v1/links/lan0-ingress")]);
+    shown.split(':').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn another_layout_hands_its_links_and_contents_over() {
+    isolated("another_layout_hands_its_links_and_contents_over", || {
+        mount_bpffs();
+        veth("lan0", "dev0");
+        let mut first = open(&Limits::default());
+        let steps = (0..10).map(endpoint).map(|(k, v)| Step::PutEndpoint4(k, v)).collect();
+        first.apply(&Changeset { steps, ..Changeset::default() }).unwrap();
+        first.guard(&[port(AttachMode::Auto)]).unwrap();
+        let link = ingress_link();
+        drop(first);
+        std::fs::rename(format!("{ROOT}/v1"), format!("{ROOT}/v0")).unwrap();
+
+        // A start that fails leaves the old tree as it is.
+        let mut refused = open(&Limits::default());
+        let missing = PortSpec { interface: "gone0".to_owned(), mode: AttachMode::Auto };
+        refused.guard(&[port(AttachMode::Auto), missing]).unwrap_err();
+        drop(refused);
+        assert!(Path::new(&format!("{ROOT}/v0/links/lan0-ingress")).exists());
+        assert!(!Path::new(&format!("{ROOT}/v1")).exists());
+
+        let mut second = open(&Limits::default());
+        assert_eq!(second.origin(), Origin::Carried);
+        second.guard(&[port(AttachMode::Auto)]).unwrap();
+        assert_eq!(ingress_link(), link);
+        assert_eq!(second.installed().unwrap().endpoints4.len(), 10);
+        assert!(!Path::new(&format!("{ROOT}/v0")).exists());
+    });
+}
+
+#[test]
+fn a_hand_over_that_was_cut_short_is_completed_or_undone() {
+    isolated("a_hand_over_that_was_cut_short_is_completed_or_undone", || {
+        mount_bpffs();
+        veth("lan0", "dev0");
+        let mut first = open(&Limits::default());
+        first.guard(&[port(AttachMode::Auto)]).unwrap();
+        drop(first);
+
+        // Dies before the links were switched: what was staged is not in force.
+        let smaller = Limits { rules: 77, ..Limits::default() };
+        std::mem::forget(open(&smaller));
+        assert!(Path::new(&format!("{ROOT}/v1/maps-new")).exists());
+        let again = open(&Limits::default());
+        assert_eq!(again.origin(), Origin::Adopted);
+        drop(again);
+        assert!(!Path::new(&format!("{ROOT}/v1/maps-new")).exists());
+
+        // Dies after the links were switched and before the pins were: what is staged is in force.
+        let (maps, staged) = (format!("{ROOT}/v1/maps"), format!("{ROOT}/v1/maps-new"));
+        std::fs::rename(&maps, &staged).unwrap();
+        assert_eq!(open(&Limits::default()).origin(), Origin::Adopted);
+        assert!(Path::new(&maps).exists() && !Path::new(&staged).exists());
     });
 }
 
@@ -211,7 +276,7 @@ fn a_hundred_thousand_endpoints_go_in_and_out_by_batches() {
     isolated("a_hundred_thousand_endpoints_go_in_and_out_by_batches", || {
         mount_bpffs();
         let mut kernel = open(&Limits { endpoints: 131_072, ..Limits::default() });
-        let steps: Vec<Step> = (0..100_000).map(|n| endpoint(n)).map(|(k, v)| Step::PutEndpoint4(k, v)).collect();
+        let steps: Vec<Step> = (0..100_000).map(endpoint).map(|(k, v)| Step::PutEndpoint4(k, v)).collect();
         let changes = Changeset { steps, ..Changeset::default() };
         let begun = std::time::Instant::now();
         kernel.apply(&changes).unwrap();
@@ -235,9 +300,97 @@ fn a_full_table_is_named_with_its_limit() {
     isolated("a_full_table_is_named_with_its_limit", || {
         mount_bpffs();
         let mut kernel = open(&Limits { endpoints: 100, ..Limits::default() });
-        let steps = (0..1_000).map(|n| endpoint(n)).map(|(k, v)| Step::PutEndpoint4(k, v)).collect();
+        let steps = (0..1_000).map(endpoint).map(|(k, v)| Step::PutEndpoint4(k, v)).collect();
         let error = kernel.apply(&Changeset { steps, ..Changeset::default() }).unwrap_err();
         assert!(matches!(error, DatapathError::Full { map: "ENDPOINTS4", capacity: 100 }), "{error}");
+    });
+}
+
+#[test]
+fn a_sweep_takes_what_has_ended_and_nothing_else() {
+    isolated("a_sweep_takes_what_has_ended_and_nothing_else", || {
+        mount_bpffs();
+        let mut kernel = open(&Limits { devices: 4, flows_per_device: 4, ..Limits::default() });
+        let rate = u64::from(kernel.clock().unwrap().ticks_per_second);
+        let ticks = |seconds: u64| u32::try_from(seconds * rate).unwrap();
+        let timeouts = Timeouts {
+            tcp_opening: ticks(30),
+            tcp_established: ticks(3_000),
+            tcp_closing: ticks(60),
+            udp: ticks(180),
+            icmp: ticks(30),
+            fragment: ticks(30),
+        };
+        let config = Config { timeouts, ..Config::default() };
+        let steps = vec![Step::PutConfig(Box::new(config))];
+        kernel.apply(&Changeset { steps, ..Changeset::default() }).unwrap();
+        let now = kernel.clock().unwrap().ticks_at(monotonic::now());
+
+        // Protocol, kind, state, idle seconds, whether it stays.
+        let cases = [
+            (6, flow_kind::TRANSPORT, FlowState::Opening, 20, true),
+            (6, flow_kind::TRANSPORT, FlowState::Opening, 40, false),
+            (6, flow_kind::TRANSPORT, FlowState::Established, 2_000, true),
+            (6, flow_kind::TRANSPORT, FlowState::Established, 4_000, false),
+            (6, flow_kind::TRANSPORT, FlowState::Closing, 90, false),
+            (17, flow_kind::TRANSPORT, FlowState::Established, 100, true),
+            (17, flow_kind::TRANSPORT, FlowState::Established, 200, false),
+            (17, flow_kind::FRAGMENT_OUT, FlowState::Opening, 40, false),
+            (1, flow_kind::TRANSPORT, FlowState::Opening, 20, true),
+        ];
+        let flow = |number: u8, (protocol, kind): (u8, u8)| Flow4Key {
+            device: [10, 20, 0, 5],
+            peer: [10, 0, 0, number],
+            protocol,
+            kind,
+            ..Flow4Key::default()
+        };
+        for (number, (protocol, kind, state, idle, _)) in (0..).zip(cases) {
+            let value = FlowValue { last_seen: now - idle * rate, state: state as u8, ..FlowValue::default() };
+            kernel.maps().flows4.insert(&flow(number, (protocol, kind)), &value).unwrap();
+        }
+        let device = |number: u8| DeviceKey { address: Ipv4Addr::new(10, 20, 0, number).to_ipv6_mapped().octets() };
+        // Idle for an hour, but for the first with open flows.
+        for number in [5, 6] {
+            let mut index = [0; 4];
+            assert!(kernel.maps().free_devices.pop(&mut index).unwrap());
+            let value = DeviceValue {
+                last_seen: now - 3_600 * rate,
+                index: u32::from_ne_bytes(index),
+                ..DeviceValue::default()
+            };
+            kernel.maps().devices.insert(&device(number), &value).unwrap();
+            kernel.maps().slots4.insert(&(value.index * 4), &flow(number, (6, 0))).unwrap();
+        }
+
+        let swept = kernel.sweep().unwrap();
+        for (number, (protocol, kind, state, idle, stays)) in (0..).zip(cases) {
+            let found = kernel.maps().flows4.lookup(&flow(number, (protocol, kind))).unwrap().is_some();
+            assert_eq!(found, stays, "{protocol} {kind} {state:?} idle for {idle} s");
+        }
+        assert_eq!((swept.flows, swept.ended_flows, swept.devices, swept.gone_devices), (4, 5, 1, 1));
+        assert!(kernel.maps().devices.lookup(&device(5)).unwrap().is_some());
+        assert_eq!(kernel.maps().devices.lookup(&device(6)).unwrap(), None);
+        assert_eq!(kernel.maps().slots4.lookup(&4).unwrap(), Some(Flow4Key::default()), "its slots are empty");
+        let mut free = Vec::new();
+        let mut index = [0; 4];
+        while kernel.maps().free_devices.pop(&mut index).unwrap() {
+            free.push(u32::from_ne_bytes(index));
+        }
+        assert_eq!(free, [2, 3, 1]);
+    });
+}
+
+#[test]
+fn the_tick_rate_is_that_of_the_kernel() {
+    isolated("the_tick_rate_is_that_of_the_kernel", || {
+        mount_bpffs();
+        let kernel = open(&Limits::default());
+        let first = kernel.clock().unwrap();
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        let second = kernel.clock().unwrap();
+        let expected = first.ticks_at(second.anchor);
+        assert!(second.anchor_ticks.abs_diff(expected) <= u64::from(first.ticks_per_second) / 50 + 1);
     });
 }
 

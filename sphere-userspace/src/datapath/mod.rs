@@ -14,6 +14,8 @@ pub mod fake;
 mod kernel;
 mod keys;
 mod lock;
+#[cfg(feature = "datapath-log")]
+mod log;
 mod maps;
 pub mod monotonic;
 pub mod netlink;
@@ -33,6 +35,8 @@ pub use events::EventRing;
 pub use kernel::{Kernel, Origin};
 pub use keys::{Cidr4Key, Cidr6Key, SubnetTrieKey};
 pub use lock::{Lock, is_running};
+#[cfg(feature = "datapath-log")]
+pub use log::ProgramLog;
 pub use maps::{Maps, NAMES};
 pub use object::Object;
 pub use pins::{Part, Pins, Side};

@@ -1,16 +1,23 @@
 //! What the tests that need root share: namespaces of their own, a BPF file system of their own, and a way to say why
 //! they did not run.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that panics has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::let_underscore_must_use,
+    reason = "a test that panics has failed"
+)]
 
+pub(crate) mod daemon;
+
+use std::env;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::{env, fs};
 
 /// Set in the process that runs inside the namespaces.
 const INSIDE: &str = "SPHERE_TEST_INSIDE";
 
-/// Runs the body of the test of this name in network and mount namespaces that end with it: this binary is run again,
+/// Runs the body of the test of this name in network, mount and process namespaces that end with it: this binary is run again,
 /// inside, for this test only.
 pub(crate) fn isolated(name: &str, body: impl FnOnce()) {
     if env::var(INSIDE).as_deref() == Ok(name) {
@@ -22,7 +29,8 @@ pub(crate) fn isolated(name: &str, body: impl FnOnce()) {
         return;
     }
     let status = Command::new("unshare")
-        .args(["--net", "--mount", "--propagation", "private", "--"])
+        // The process namespace takes whatever the test started with it to its end.
+        .args(["--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "--"])
         .arg(env::current_exe().unwrap())
         .args([name, "--exact", "--nocapture", "--test-threads=1"])
         .env(INSIDE, name)
@@ -62,7 +70,5 @@ pub(crate) fn sphere_output(arguments: &[&str]) -> Output {
 
 /// A directory of this test's own.
 pub(crate) fn scratch(name: &str) -> PathBuf {
-    let path = env::temp_dir().join(format!("sphere-{name}-{}", std::process::id()));
-    fs::create_dir_all(&path).unwrap();
-    path
+    nix::unistd::mkdtemp(&env::temp_dir().join(format!("sphere-{name}-XXXXXX"))).unwrap()
 }

@@ -1,0 +1,304 @@
+//! The daemon's life: start, adoption, signals, interfaces that come and go, and every way to refuse.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod support;
+
+use std::net::Ipv4Addr;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use nix::sys::signal::Signal;
+use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
+use sphere_userspace::datapath::{Pins, netlink, port_state};
+use support::daemon::{Daemon, allow, eventually, policy};
+use support::{isolated, mount_bpffs, run, scratch, sphere_output, veth};
+
+const ROOT: &str = "/sys/fs/bpf/sphere";
+
+fn status() -> serde_json::Value {
+    let output = sphere_output(&["status", "--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn is_guarded() -> bool {
+    let links = netlink::links().unwrap();
+    port_state(&Pins::new(Path::new(ROOT)), "lan0", &links).unwrap().unprotected().is_none()
+}
+
+/// Runs `sphere run` with a policy, which must refuse; gives back its exit code and what it said.
+fn refused(policy: &str) -> (i32, String) {
+    let path = scratch("refused").join("policy.toml");
+    std::fs::write(&path, policy).unwrap();
+    told(&sphere_output(&["run", "--config", path.to_str().unwrap()]))
+}
+
+fn told(output: &Output) -> (i32, String) {
+    (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// Sends a frame out of an interface.
+fn send_frame(interface: &str, frame: &[u8]) {
+    let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), None::<SockProtocol>).unwrap();
+    let ifindex = nix::net::if_::if_nametoindex(interface).unwrap();
+    let address = libc::sockaddr_ll {
+        sll_family: libc::AF_PACKET as u16,
+        sll_protocol: 0x0800_u16.to_be(),
+        sll_ifindex: ifindex.cast_signed(),
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 6,
+        sll_addr: [2, 0, 0, 0, 0, 1, 0, 0],
+    };
+    // SAFETY: the frame and the address are valid for the lengths given, and only read.
+    let sent = unsafe {
+        libc::sendto(
+            socket.as_raw_fd(),
+            frame.as_ptr().cast(),
+            frame.len(),
+            0,
+            std::ptr::from_ref(&address).cast(),
+            size_of::<libc::sockaddr_ll>() as u32,
+        )
+    };
+    assert_eq!(sent, frame.len().cast_signed());
+}
+
+fn syn(source: Ipv4Addr, destination: Ipv4Addr, port: u16) -> Vec<u8> {
+    let builder = etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 5], [2, 0, 0, 0, 0, 1])
+        .ipv4(source.octets(), destination.octets(), 64)
+        .tcp(40_000, port, 1, 64_000)
+        .syn();
+    let mut frame = Vec::new();
+    builder.write(&mut frame, &[]).unwrap();
+    frame
+}
+
+#[test]
+fn enforcement_begins_before_ready_and_outlives_the_daemon() {
+    isolated("enforcement_begins_before_ready_and_outlives_the_daemon", || {
+        mount_bpffs();
+        veth("lan0", "dev0");
+        run("ip", &["addr", "add", "10.20.0.1/24", "dev", "lan0"]);
+        let mut daemon = Daemon::start(&policy("lan0", &allow("203.0.113.7")));
+        assert!(is_guarded());
+        let now = status();
+        assert_eq!(now["schema"], "sphere.status/1");
+        assert_eq!(now["daemon"], "running");
+        assert_eq!(now["ports"][0]["interface"], "lan0");
+        assert_eq!(now["ports"][0]["ingress"], "xdp-native");
+        assert_eq!(now["ports"][0]["state"], "protected");
+        assert_eq!(now["groups"][0]["name"], "devices");
+        assert_eq!(now["groups"][0]["mode"], "enforce");
+        assert_eq!(now["groups"][0]["subnets"][0], "10.20.0.0/24");
+        assert!(now["clock"]["ticks_per_second"].as_u64().unwrap() >= 24);
+        assert!(now["programs"][0]["verified_instructions"].as_u64().unwrap() > 0);
+        assert!(
+            now["rules"].as_array().unwrap().iter().any(|rule| rule["label"].as_str().unwrap().contains("203.0.113.7"))
+        );
+
+        assert_eq!(daemon.stop(Signal::SIGTERM).code(), Some(0));
+        assert_eq!(status()["daemon"], "stopped");
+        assert!(is_guarded());
+
+        let table = sphere_output(&["status"]);
+        let text = String::from_utf8(table.stdout).unwrap();
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(text.contains("protected"), "{text}");
+
+        assert!(sphere_output(&["detach"]).status.success());
+        assert!(!Path::new(ROOT).exists());
+        assert!(netlink::links().unwrap().iter().all(|link| link.xdp.is_empty()));
+        assert_eq!(sphere_output(&["status"]).status.code(), Some(5));
+    });
+}
+
+#[test]
+fn a_killed_daemon_leaves_everything_to_its_successor() {
+    isolated("a_killed_daemon_leaves_everything_to_its_successor", || {
+        mount_bpffs();
+        veth("lan0", "dev0");
+        let mut first = Daemon::start(&policy("lan0", &allow("203.0.113.7")));
+        let programs = status()["programs"].clone();
+        first.stop(Signal::SIGKILL);
+        assert!(is_guarded());
+        let second = Daemon::start(&policy("lan0", &allow("203.0.113.7")));
+        assert_eq!(status()["programs"], programs, "adopted, not loaded again");
+        #[allow(clippy::print_stderr, reason = "a figure to look at")]
+        {
+            eprintln!("first start {:?}, adoption {:?}", first.ready_after, second.ready_after);
+        }
+    });
+}
+
+#[test]
+fn a_denied_packet_is_told_on_standard_output() {
+    isolated("a_denied_packet_is_told_on_standard_output", || {
+        mount_bpffs();
+        veth("lan0", "dev0");
+        run("ip", &["addr", "add", "10.20.0.1/24", "dev", "lan0"]);
+        let mut daemon = Daemon::start(&policy("lan0", &allow("203.0.113.7")));
+        let device = Ipv4Addr::new(10, 20, 0, 5);
+        send_frame("dev0", &syn(device, Ipv4Addr::new(203, 0, 113, 7), 443));
+        send_frame("dev0", &syn(device, Ipv4Addr::new(198, 51, 100, 9), 8443));
+        let record = daemon.records().next();
+        assert_eq!(record["schema"], "sphere.denied/1");
+        assert_eq!(record["group"], "devices");
+        assert_eq!(record["verdict"], "deny");
+        assert_eq!(record["reason"], "destination");
+        assert_eq!(record["interface"], "lan0");
+        assert_eq!(record["device"], "10.20.0.5");
+        assert_eq!(record["device_mac"], "02:00:00:00:00:05");
+        assert_eq!(record["peer"], "198.51.100.9");
+        assert_eq!(record["peer_port"], 8443);
+        assert_eq!(record["protocol"], "tcp");
+        let counters = status()["counters"].as_array().unwrap().clone();
+        assert!(counters.iter().any(|c| c["reason"] == "endpoint" && c["verdict"] == "pass" && c["packets"] == 1));
+        assert!(counters.iter().any(|c| c["reason"] == "destination" && c["verdict"] == "deny" && c["packets"] == 1));
+    });
+}
+
+#[test]
+fn an_interface_that_comes_back_is_guarded_within_a_tenth_of_a_second() {
+    isolated("an_interface_that_comes_back_is_guarded_within_a_tenth_of_a_second", || {
+        mount_bpffs();
+        veth("lan0", "dev0");
+        let _daemon = Daemon::start(&policy("lan0", ""));
+        for _ in 0..5 {
+            run("ip", &["link", "del", "lan0"]);
+            eventually("status tells that the port is gone", || {
+                status()["ports"][0]["state"] == "unprotected: the interface is gone"
+            });
+            veth("lan0", "dev0");
+            let taken = eventually("the port is guarded", is_guarded);
+            assert!(taken.as_millis() < 100, "{taken:?}");
+            eventually("the port is in the tables", || {
+                let ports = status()["tables"].as_array().unwrap().clone();
+                ports.iter().any(|table| table["map"] == "PORTS" && table["entries"] == 1)
+            });
+        }
+        run("ip", &["link", "set", "lan0", "down"]);
+        run("ip", &["link", "set", "lan0", "name", "was0"]);
+        veth("lan0", "dev1");
+        eventually("another interface of the name is guarded", is_guarded);
+    });
+}
+
+#[test]
+fn a_policy_is_read_again_on_hang_up_and_a_bad_one_changes_nothing() {
+    isolated("a_policy_is_read_again_on_hang_up_and_a_bad_one_changes_nothing", || {
+        mount_bpffs();
+        veth("lan0", "dev0");
+        let daemon = Daemon::start(&policy("lan0", &allow("203.0.113.7")));
+        let file = daemon.directory.join("policy.toml");
+        let has = |text: &str| {
+            status()["rules"].as_array().unwrap().iter().any(|rule| rule["label"].as_str().unwrap().contains(text))
+        };
+        std::fs::write(&file, policy("lan0", &allow("203.0.113.8"))).unwrap();
+        daemon.signal(Signal::SIGHUP);
+        daemon.wait_for("READY=1");
+        assert!(has("203.0.113.8") && !has("203.0.113.7"));
+
+        for bad in [policy("lan0", "nonsense = 1"), policy("gone0", &allow("203.0.113.9"))] {
+            std::fs::write(&file, bad).unwrap();
+            daemon.signal(Signal::SIGHUP);
+            daemon.wait_for("READY=1");
+            assert!(has("203.0.113.8") && is_guarded());
+        }
+    });
+}
+
+#[test]
+fn a_second_daemon_is_refused() {
+    isolated("a_second_daemon_is_refused", || {
+        mount_bpffs();
+        veth("lan0", "dev0");
+        let _daemon = Daemon::start(&policy("lan0", ""));
+        let (code, said) = refused(&policy("lan0", ""));
+        assert_eq!(code, 6, "{said}");
+        assert!(said.contains("another sphere daemon is running"), "{said}");
+        let output = sphere_output(&["detach"]);
+        assert_eq!(output.status.code(), Some(6));
+        assert!(is_guarded());
+    });
+}
+
+#[test]
+fn a_foreign_xdp_program_is_named_and_nothing_changes() {
+    isolated("a_foreign_xdp_program_is_named_and_nothing_changes", || {
+        mount_bpffs();
+        veth("lan0", "dev0");
+        let directory = scratch("other");
+        std::fs::write(directory.join("policy.toml"), policy("lan0", "")).unwrap();
+        let config = directory.join("policy.toml");
+        let other = Command::new(env!("CARGO_BIN_EXE_sphere"))
+            .args(["run", "--pin-root", "/sys/fs/bpf/other", "--config"])
+            .arg(&config)
+            .spawn();
+        let mut other = other.unwrap();
+        eventually("the other is attached", || netlink::links().unwrap().iter().any(|link| !link.xdp.is_empty()));
+        let before = netlink::links().unwrap();
+        let (code, said) = refused(&policy("lan0", ""));
+        assert_eq!(code, 6, "{said}");
+        assert!(said.contains("sphere_ingress") && said.contains("id "), "{said}");
+        assert_eq!(netlink::links().unwrap(), before);
+        assert!(!Path::new(ROOT).exists(), "nothing is left behind");
+        other.kill().unwrap();
+        other.wait().unwrap();
+    });
+}
+
+#[test]
+fn what_the_environment_lacks_is_said_with_its_remedy() {
+    isolated("what_the_environment_lacks_is_said_with_its_remedy", || {
+        veth("lan0", "dev0");
+        if Path::new("/sys/fs/bpf/progs.debug").exists() {
+            run("umount", &["-l", "/sys/fs/bpf"]);
+        }
+        let (code, said) = refused(&policy("lan0", ""));
+        assert_eq!(code, 5, "{said}");
+        assert!(said.contains("mount -t bpf bpf /sys/fs/bpf"), "{said}");
+
+        mount_bpffs();
+        let (code, said) = refused(&policy("gone0", ""));
+        assert_eq!(code, 5, "{said}");
+        assert!(said.contains("interface gone0 does not exist"), "{said}");
+        assert!(!Path::new(ROOT).exists(), "nothing is left behind");
+
+        let path = scratch("capability").join("policy.toml");
+        std::fs::write(&path, policy("lan0", "")).unwrap();
+        for (dropped, named) in [("-bpf,-sys_admin", "CAP_BPF"), ("-net_admin", "CAP_NET_ADMIN")] {
+            let output = Command::new("setpriv")
+                .args([
+                    "--bounding-set",
+                    dropped,
+                    "--inh-caps",
+                    dropped,
+                    env!("CARGO_BIN_EXE_sphere"),
+                    "run",
+                    "--config",
+                ])
+                .arg(&path)
+                .output()
+                .unwrap();
+            let (code, said) = told(&output);
+            assert_eq!(code, 4, "{said}");
+            assert!(said.contains(&format!("missing {named}")), "{said}");
+        }
+        assert!(!Path::new(ROOT).exists(), "nothing is left behind");
+        assert_eq!(netlink::links().unwrap().iter().filter(|link| !link.xdp.is_empty()).count(), 0);
+    });
+}
+
+#[test]
+fn an_invalid_policy_and_wrong_usage_have_their_exit_codes() {
+    isolated("an_invalid_policy_and_wrong_usage_have_their_exit_codes", || {
+        let (code, said) = refused("version = 1\nnonsense = 2\n");
+        assert_eq!(code, 3, "{said}");
+        assert!(said.contains("policy.toml:2:1"), "{said}");
+        assert_eq!(sphere_output(&["run"]).status.code(), Some(2));
+        let help = String::from_utf8(sphere_output(&["--help"]).stdout).unwrap();
+        assert!(help.contains("Exit codes:") && help.contains("conflict"), "{help}");
+    });
+}
