@@ -1,2 +1,33 @@
-//! The binary `sphere`.
-fn main() {}
+//! The binary `sphere`: command line, logging, exit code.
+
+use std::io::{self, IsTerminal};
+
+use clap::Parser;
+use sphere_userspace::cli::{Arguments, Exit, exit_of};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> Exit {
+    let arguments = Arguments::parse();
+    // Records own standard output; what is said to people goes to standard error.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false)
+        .with_env_filter(filter)
+        .init();
+    match arguments.execute() {
+        Ok(exit) => exit,
+        Err(error) => {
+            tell(&error);
+            exit_of(&error)
+        }
+    }
+}
+
+/// The error and what led to it, once.
+#[allow(clippy::print_stderr, reason = "the one place where an error is printed")]
+fn tell(error: &anyhow::Error) {
+    let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
+    eprintln!("sphere: {}", chain.join(": "));
+}

@@ -47,7 +47,10 @@ fn effective(status: &str) -> Option<u64> {
 
 fn missing(effective: u64) -> Option<&'static str> {
     let has = |number: u32| effective & (1 << number) != 0;
-    NEEDED.into_iter().find(|(number, _)| !has(*number) && (*number < SYS_ADMIN || !has(SYS_ADMIN))).map(|(_, name)| name)
+    NEEDED
+        .into_iter()
+        .find(|(number, _)| !has(*number) && (*number < SYS_ADMIN || !has(SYS_ADMIN)))
+        .map(|(_, name)| name)
 }
 
 fn version(release: &str) -> Option<(u32, u32)> {

@@ -12,4 +12,4 @@ mod sink;
 pub use directory::Directory;
 pub use reader::read_events;
 pub use record::{Record, WallClock};
-pub use sink::{Sinks, SinkLoss};
+pub use sink::{SinkLoss, Sinks};

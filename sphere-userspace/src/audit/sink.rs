@@ -155,7 +155,8 @@ fn write_lines(lines: &Receiver<Arc<str>>, mut output: Box<dyn Output>, name: &s
             lost.fetch_add(count, Ordering::Relaxed);
             continue;
         }
-        let written = output.open().and_then(|mut output| output.write_all(batch.as_bytes()).and_then(|()| output.flush()));
+        let written =
+            output.open().and_then(|mut output| output.write_all(batch.as_bytes()).and_then(|()| output.flush()));
         match written {
             Ok(()) if broken.take().is_some() => {
                 tracing::info!(sink = name, lost = lost.load(Ordering::Relaxed), "sink works again");

@@ -113,8 +113,8 @@ impl<'a> Attacher<'a> {
         }
         let done = self.undo.len();
         match spec.mode {
-            AttachMode::Tc => self.to_tc(link, current)?,
-            AttachMode::Auto | AttachMode::Xdp | AttachMode::Generic => self.to_xdp(spec, link, current)?,
+            AttachMode::Tc => self.move_to_tc(link, current)?,
+            AttachMode::Auto | AttachMode::Xdp | AttachMode::Generic => self.move_to_xdp(spec, link, current)?,
         }
         if current.is_some() {
             // Undoing a change of mode would leave the port without a guard.
@@ -124,7 +124,7 @@ impl<'a> Attacher<'a> {
     }
 
     /// From nothing or XDP to tc.
-    fn to_tc(&mut self, link: &Link, current: Option<Attachment>) -> Result<(), DatapathError> {
+    fn move_to_tc(&mut self, link: &Link, current: Option<Attachment>) -> Result<(), DatapathError> {
         // The old link is held until the new one works.
         let old = current.map(|_| self.hold(&link.name)).transpose()?;
         if old.is_some() {
@@ -142,11 +142,11 @@ impl<'a> Attacher<'a> {
     }
 
     /// From nothing, tc or another mode of XDP to XDP; a driver's refusal leads to tc in `auto` mode.
-    fn to_xdp(&mut self, spec: &PortSpec, link: &Link, current: Option<Attachment>) -> Result<(), DatapathError> {
+    fn move_to_xdp(&mut self, spec: &PortSpec, link: &Link, current: Option<Attachment>) -> Result<(), DatapathError> {
         let pinned = self.pins.link(&link.name, Side::Ingress);
         if matches!(current, Some(Attachment::Xdp(_))) {
             // Two modes of XDP exclude each other: tc guards the port while one takes the place of the other.
-            self.to_tc(link, current)?;
+            self.move_to_tc(link, current)?;
         } else {
             self.refuse_foreign(link)?;
         }
@@ -236,10 +236,17 @@ impl<'a> Attacher<'a> {
         if current == sys::program_id(program.as_fd()).map_err(failed)? {
             return Ok(());
         }
-        let old = sys::program_by_id(current).map_err(failed)?;
+        let old = self.program_now(current, name).map_err(failed)?;
         sys::link_update(link.as_fd(), program.as_fd()).map_err(failed)?;
         self.undo.push(Undo::Restore { link, program: old });
         Ok(())
+    }
+
+    /// The program behind a link: the pinned one of its name, or else by its number, which needs more privileges.
+    fn program_now(&self, id: u32, name: &str) -> io::Result<OwnedFd> {
+        let pinned = sys::open(&self.pins.program(name)).ok();
+        let same = pinned.filter(|program| sys::program_id(program.as_fd()).is_ok_and(|pinned| pinned == id));
+        same.map_or_else(|| sys::program_by_id(id), Ok)
     }
 
     fn hold(&self, interface: &str) -> Result<OwnedFd, DatapathError> {

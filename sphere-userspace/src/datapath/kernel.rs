@@ -4,13 +4,10 @@
 //! links, then the pins change places; if anything fails on the way, everything is as it was before `open`.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Instant;
 
-use aya::programs::ProgramInfo;
 use sphere_common::abi::{self, Config};
 
 use super::apply::{apply, installed};
@@ -19,21 +16,19 @@ use super::carry::{carry, carry_late, fill_free_devices};
 use super::clock::{self, rate_between, rate_from_boot};
 use super::error::DatapathError;
 use super::events::EventRing;
+use super::handover::{abandon, move_links, programs_use_maps, recover, release};
 use super::maps::{Maps, NAMES};
 use super::netlink;
 use super::object::{Object, Programs};
-use super::pins::{Part, Pins, Side, pin, pin_error, remove_link, remove_tree};
+use super::pins::{Part, Pins, pin};
 use super::port::{PortState, port_state};
 use super::raw_map::RawMap;
 use super::sweep::{self, Swept};
 use super::sys;
-use super::tc::{self, Place, TcHook};
+use super::tc::TcHook;
 use super::{Datapath, monotonic};
 use crate::policy::Limits;
 use crate::reconcile::{Changeset, Clock, GatewayFacts, Installed, Moment};
-
-/// A map that every program reads first: tells which set of maps a program works on.
-const PROBE: &str = abi::map::ACTIVE;
 
 /// Where the data plane came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -342,80 +337,4 @@ impl Drop for Kernel {
             abandon(&self.pins);
         }
     }
-}
-
-/// Removes what guards an interface, by its pins.
-pub(super) fn release(pins: &Pins, interface: &str, ifindex: Option<u32>) -> Result<(), DatapathError> {
-    for side in Side::ALL {
-        let pinned = pins.link(interface, side);
-        if let (true, Some(ifindex)) = (pinned.is_symlink(), ifindex) {
-            tc::detach_clsact(Place { interface, ifindex, side }, super::attach::name_at_tc(side))?;
-        }
-        remove_link(&pinned)?;
-    }
-    Ok(())
-}
-
-/// Moves the pins of the links to another tree; the kernel takes no notice.
-fn move_links(from: &Pins, to: &Pins) -> Result<(), DatapathError> {
-    for interface in from.interfaces() {
-        for side in Side::ALL {
-            let (old, new) = (from.link(&interface, side), to.link(&interface, side));
-            match fs::rename(&old, &new) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(pin_error("move", &old, error)),
-                _ => {}
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Removes what was staged, and the whole tree when nothing was in force.
-fn abandon(pins: &Pins) {
-    let removed = [Part::Maps, Part::Programs].into_iter().try_for_each(|part| remove_tree(&pins.next(part)));
-    let removed = removed.and_then(|()| if pins.exist() { Ok(()) } else { pins.remove() });
-    if let Err(error) = removed {
-        tracing::error!(%error, "could not clean up: run `sphere detach`");
-    }
-}
-
-/// Completes, or removes, what a daemon left half-done that died while the pins changed places.
-fn recover(pins: &Pins) -> Result<(), DatapathError> {
-    let staged = pins.next(Part::Maps);
-    if !staged.is_dir() {
-        return remove_tree(&pins.next(Part::Programs));
-    }
-    let probe = RawMap::open(&staged.join(PROBE)).map(|map| map.id()).ok();
-    let complete = NAMES.iter().all(|name| staged.join(name).exists());
-    let in_force = probe.is_some_and(|id| linked_programs(pins).any(|program| uses(&program, id)));
-    if complete && (in_force || !pins.exist()) && !pins.interfaces().is_empty() {
-        tracing::warn!("completing a hand-over that was cut short");
-        return pins.commit(Part::Maps);
-    }
-    remove_tree(&staged)?;
-    remove_tree(&pins.next(Part::Programs))
-}
-
-/// Programs behind the pinned links.
-fn linked_programs(pins: &Pins) -> impl Iterator<Item = ProgramInfo> {
-    let paths =
-        pins.interfaces().into_iter().flat_map(|i| Side::ALL.map(|side| pins.link(&i, side))).collect::<Vec<_>>();
-    let ids: BTreeSet<u32> = paths
-        .iter()
-        .filter_map(|path| super::port::link_info(sys::open(path).ok()?.as_fd()).ok())
-        .map(|info| info.program)
-        .collect();
-    aya::programs::loaded_programs().filter_map(Result::ok).filter(move |info| ids.contains(&info.id()))
-}
-
-fn uses(program: &ProgramInfo, map: u32) -> bool {
-    program.map_ids().ok().flatten().is_some_and(|ids| ids.contains(&map))
-}
-
-/// Whether the pinned programs work on the pinned maps (a hand-over that was cut short may leave others).
-fn programs_use_maps(pins: &Pins) -> bool {
-    let map = RawMap::open(&pins.map(PROBE)).map(|map| map.id()).ok();
-    let program = ProgramInfo::from_pin(pins.program(abi::program::INGRESS)).ok();
-    let (Some(map), Some(program)) = (map, program) else { return false };
-    uses(&program, map)
 }

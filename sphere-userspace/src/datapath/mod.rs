@@ -6,11 +6,13 @@
 
 mod apply;
 mod attach;
+mod batch;
 mod carry;
 mod clock;
 mod error;
 mod events;
 pub mod fake;
+mod handover;
 mod kernel;
 mod keys;
 mod lock;
@@ -30,6 +32,7 @@ mod table;
 mod tc;
 
 pub use attach::PortSpec;
+pub use batch::Dump;
 pub use error::DatapathError;
 pub use events::EventRing;
 pub use kernel::{Kernel, Origin};
@@ -41,7 +44,7 @@ pub use maps::{Maps, NAMES};
 pub use object::Object;
 pub use pins::{Part, Pins, Side};
 pub use port::{Attachment, PortState, port_state};
-pub use raw_map::{Dump, RawMap, Shape};
+pub use raw_map::{RawMap, Shape};
 pub use snapshot::detach;
 pub use sweep::Swept;
 pub use table::{Plain, Table, Totals};

@@ -175,26 +175,20 @@ fn link(message: &LinkMessage) -> Option<Link> {
 }
 
 fn xdp(attributes: &[LinkXdp]) -> Vec<Xdp> {
-    let program = attributes.iter().find_map(|a| if let LinkXdp::ProgId(id) = a { Some(*id) } else { None });
-    let mut found = Vec::new();
-    for attribute in attributes {
-        match (attribute, program) {
-            (LinkXdp::Attached(XdpAttached::Driver), Some(program)) => {
-                found.push(Xdp { mode: XdpMode::Native, program })
-            }
-            (LinkXdp::Attached(XdpAttached::SocketBuffer), Some(program)) => {
-                found.push(Xdp { mode: XdpMode::Generic, program });
-            }
-            (LinkXdp::Attached(XdpAttached::Hardware), Some(program)) => {
-                found.push(Xdp { mode: XdpMode::Offload, program })
-            }
-            (LinkXdp::DrvProgId(program), None) => found.push(Xdp { mode: XdpMode::Native, program: *program }),
-            (LinkXdp::SkbProgId(program), None) => found.push(Xdp { mode: XdpMode::Generic, program: *program }),
-            (LinkXdp::HwProgId(program), None) => found.push(Xdp { mode: XdpMode::Offload, program: *program }),
-            _ => {}
-        }
-    }
-    found
+    let single = attributes.iter().find_map(|a| if let LinkXdp::ProgId(id) = a { Some(*id) } else { None });
+    let found = |attribute: &LinkXdp| {
+        let (mode, program) = match (attribute, single) {
+            (LinkXdp::Attached(XdpAttached::Driver), Some(program)) => (XdpMode::Native, program),
+            (LinkXdp::Attached(XdpAttached::SocketBuffer), Some(program)) => (XdpMode::Generic, program),
+            (LinkXdp::Attached(XdpAttached::Hardware), Some(program)) => (XdpMode::Offload, program),
+            (LinkXdp::DrvProgId(program), None) => (XdpMode::Native, *program),
+            (LinkXdp::SkbProgId(program), None) => (XdpMode::Generic, *program),
+            (LinkXdp::HwProgId(program), None) => (XdpMode::Offload, *program),
+            _ => return None,
+        };
+        Some(Xdp { mode, program })
+    };
+    attributes.iter().filter_map(found).collect()
 }
 
 fn address(message: &AddressMessage) -> Option<IpAddr> {

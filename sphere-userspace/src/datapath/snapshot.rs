@@ -11,7 +11,7 @@ use sphere_common::abi::{self, Config, Counter, EventBudget, GroupLabel, RuleLab
 use sphere_common::verdict::{Direction, Reason, Verdict};
 
 use super::error::DatapathError;
-use super::kernel::release;
+use super::handover::release;
 use super::lock::is_running;
 use super::maps::Maps;
 use super::netlink;

@@ -144,11 +144,7 @@ fn groups(snapshot: &Snapshot) -> Vec<GroupStatus> {
 }
 
 fn tables(snapshot: &Snapshot) -> Vec<TableStatus> {
-    let table = |fill: &Fill| TableStatus {
-        map: fill.map,
-        entries: fill.entries,
-        capacity: fill.capacity,
-    };
+    let table = |fill: &Fill| TableStatus { map: fill.map, entries: fill.entries, capacity: fill.capacity };
     snapshot.tables.iter().map(table).collect()
 }
 
@@ -164,7 +160,8 @@ fn counters(snapshot: &Snapshot) -> Vec<CounterStatus> {
 }
 
 fn rules(snapshot: &Snapshot) -> Vec<RuleStatus> {
-    let name = |number: u32| snapshot.groups.iter().find(|group| group.number == number).map(|group| group.name.clone());
+    let name =
+        |number: u32| snapshot.groups.iter().find(|group| group.number == number).map(|group| group.name.clone());
     let rule = |rule: &RuleState| RuleStatus {
         rule: rule.rule,
         group: name(rule.group).unwrap_or_else(|| rule.group.to_string()),

@@ -1,0 +1,124 @@
+//! Exit codes, and which error ends in which.
+
+use std::process::{ExitCode, Termination};
+
+use crate::daemon::DaemonError;
+use crate::datapath::DatapathError;
+use crate::policy::PolicyErrors;
+
+/// What `--help` says of the exit codes.
+pub(super) const HELP: &str = "\
+Exit codes:
+  0  done
+  1  unexpected failure
+  2  wrong usage
+  3  the policy is invalid
+  4  a permission or capability is missing
+  5  the environment does not allow it: no BPF file system, no such interface,
+     a kernel feature or the data plane in this binary is missing
+  6  conflict: somebody else's program on the interface, or another daemon";
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// Something that was not foreseen.
+    Failure = 1,
+    /// Wrong usage.
+    Usage = 2,
+    /// The policy is invalid.
+    Policy = 3,
+    /// A permission or capability is missing.
+    Permission = 4,
+    /// The environment does not allow it.
+    Environment = 5,
+    /// Somebody else's program, or another daemon.
+    Conflict = 6,
+}
+
+impl Termination for Exit {
+    fn report(self) -> ExitCode {
+        ExitCode::from(self as u8)
+    }
+}
+
+/// The exit code of an error.
+#[must_use]
+pub fn exit_of(error: &anyhow::Error) -> Exit {
+    if error.downcast_ref::<PolicyErrors>().is_some() {
+        return Exit::Policy;
+    }
+    match error.downcast_ref::<DaemonError>() {
+        Some(DaemonError::Datapath(error)) => exit_of_datapath(error),
+        Some(DaemonError::Plan(_)) => Exit::Policy,
+        None => error.downcast_ref::<DatapathError>().map_or(Exit::Failure, exit_of_datapath),
+    }
+}
+
+fn exit_of_datapath(error: &DatapathError) -> Exit {
+    match error {
+        DatapathError::NoCapability { .. } => Exit::Permission,
+        DatapathError::NoObject
+        | DatapathError::NoBpffs { .. }
+        | DatapathError::NoKernelFeature { .. }
+        | DatapathError::NoInterface { .. }
+        | DatapathError::NativeXdp { .. }
+        | DatapathError::NotPinned { .. } => Exit::Environment,
+        DatapathError::AnotherDaemon { .. }
+        | DatapathError::ForeignXdp { .. }
+        | DatapathError::ForeignFilter { .. } => Exit::Conflict,
+        DatapathError::Lock { .. }
+        | DatapathError::Attach { .. }
+        | DatapathError::Filter { .. }
+        | DatapathError::Object(_)
+        | DatapathError::Program { .. }
+        | DatapathError::Missing { .. }
+        | DatapathError::Layout { .. }
+        | DatapathError::Full { .. }
+        | DatapathError::Map { .. }
+        | DatapathError::Pin { .. }
+        | DatapathError::Netlink { .. }
+        | DatapathError::Clock { .. } => match error.os_error() {
+            // The verifier says EACCES, which is no missing permission.
+            Some(libc::EPERM) => Exit::Permission,
+            Some(libc::EACCES) if matches!(error, DatapathError::Pin { .. } | DatapathError::Lock { .. }) => {
+                Exit::Permission
+            }
+            Some(libc::ENODEV) => Exit::Environment,
+            _ => Exit::Failure,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn each_kind_of_error_has_its_exit_code() {
+        let pin = |errno| DatapathError::Pin {
+            operation: "open",
+            path: "/x".into(),
+            source: io::Error::from_raw_os_error(errno),
+        };
+        for (error, exit) in [
+            (DatapathError::NoCapability { capability: "CAP_BPF" }, Exit::Permission),
+            (DatapathError::NoObject, Exit::Environment),
+            (DatapathError::NoInterface { interface: "lan0".into() }, Exit::Environment),
+            (DatapathError::AnotherDaemon { pin_root: "/x".into() }, Exit::Conflict),
+            (pin(libc::EPERM), Exit::Permission),
+            (pin(libc::EACCES), Exit::Permission),
+            (pin(libc::EIO), Exit::Failure),
+        ] {
+            let text = error.to_string();
+            assert_eq!(exit_of(&anyhow::Error::new(error).context("cannot run")), exit, "{text}");
+        }
+        let within = DaemonError::from(DatapathError::NoObject);
+        assert_eq!(exit_of(&anyhow::Error::new(within).context("cannot run")), Exit::Environment);
+        assert_eq!(exit_of(&anyhow::anyhow!("what")), Exit::Failure);
+    }
+}

@@ -1,0 +1,77 @@
+//! The command line: what was typed becomes what is meant, one file per subcommand.
+
+// mod check;
+mod detach;
+mod exit;
+mod run;
+mod status;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub use exit::{Exit, exit_of};
+
+/// Pin root when neither the command line nor the policy names one.
+const DEFAULT_PIN_ROOT: &str = "/sys/fs/bpf/sphere";
+
+/// Sphere: an IoT gateway that enforces what devices may reach, in the kernel.
+#[derive(Debug, Parser)]
+#[command(name = "sphere", version, after_help = exit::HELP)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Enforce a policy until stopped; enforcement outlives this process
+    Run {
+        /// Policy file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Directory of the pins, instead of the policy's
+        #[arg(long, value_name = "DIR")]
+        pin_root: Option<PathBuf>,
+    },
+    /// Check a policy file; needs no privileges
+    Check {
+        /// Policy file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Show what is enforced now, from the kernel; needs no daemon
+    Status {
+        /// Directory of the pins
+        #[arg(long, value_name = "DIR", default_value = DEFAULT_PIN_ROOT)]
+        pin_root: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// End enforcement: take the programs off every interface and remove the pins
+    Detach {
+        /// Directory of the pins
+        #[arg(long, value_name = "DIR", default_value = DEFAULT_PIN_ROOT)]
+        pin_root: PathBuf,
+    },
+}
+
+impl Arguments {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    ///
+    /// Whatever goes wrong; [`exit_of`] tells the exit code.
+    pub fn execute(self) -> anyhow::Result<Exit> {
+        match self.command {
+            Command::Run { config, pin_root } => run::run(&config, pin_root.as_deref()),
+            Command::Check { file } => {
+                drop(file);
+                Ok(Exit::Done)
+            }
+            Command::Status { pin_root, json } => status::run(&pin_root, json),
+            Command::Detach { pin_root } => detach::run(&pin_root),
+        }
+    }
+}

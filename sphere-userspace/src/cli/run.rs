@@ -1,0 +1,19 @@
+//! `sphere run`: enforces a policy.
+
+use std::path::Path;
+
+use anyhow::Context;
+
+use super::Exit;
+use crate::daemon::{self, Settings};
+
+pub(super) fn run(config: &Path, pin_root: Option<&Path>) -> anyhow::Result<Exit> {
+    let policy = crate::daemon::plan::load_policy(config)?;
+    for warning in &policy.warnings {
+        tracing::warn!("{}", warning.render());
+    }
+    let pin_root = pin_root.unwrap_or(&policy.daemon.pin_root).to_owned();
+    let settings = Settings { config: config.to_owned(), pin_root };
+    daemon::run(&settings, policy).context("cannot run")?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,13 @@
+//! The daemon: states what is wanted, and keeps it so.
+//!
+//! `open` → `begin` (guarded from here on) → `run` (resolver, netlink, samples, signals) → `drain`. [`Core`] decides
+//! and is plain code over a [`Datapath`](crate::datapath::Datapath); the rest of this module waits for things to happen
+//! and tells it. When the daemon ends, in whatever way, enforcement goes on.
+
+mod core;
+mod notify;
+pub(crate) mod plan;
+mod run;
+
+pub use self::core::{Core, DaemonError};
+pub use run::{Settings, run};

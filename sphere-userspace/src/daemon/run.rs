@@ -1,0 +1,227 @@
+//! The shell around [`Core`]: waits for answers, changes of the gateway, signals and the clock, one at a time.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio_util::sync::CancellationToken;
+
+use super::core::Core;
+use super::notify::notify;
+use super::plan;
+use crate::audit::{Directory, Sinks, read_events};
+use crate::datapath::netlink::Watch;
+use crate::datapath::{Kernel, Lock, Object, Pins};
+use crate::policy::Policy;
+use crate::privilege;
+use crate::resolve::Resolution;
+
+/// How often what has ended is taken away.
+const SWEEP: Duration = Duration::from_secs(10);
+/// How long what waits for a sink may take to get out at the end.
+const DRAIN: Duration = Duration::from_secs(2);
+/// Answers that wait to be taken up.
+const ANSWERS: usize = 1024;
+
+/// What the daemon was started with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The policy file, read again on SIGHUP.
+    pub config: PathBuf,
+    /// Directory of the pins.
+    pub pin_root: PathBuf,
+}
+
+/// Runs the daemon to its end: a signal, or a failure.
+///
+/// # Errors
+///
+/// When the policy cannot be put in force. What is in force stays in force, whatever happens.
+pub fn run(settings: &Settings, policy: Policy) -> anyhow::Result<()> {
+    privilege::check_capabilities()?;
+    privilege::check_kernel()?;
+    let object = Object::embedded()?;
+    let pins = Pins::new(&settings.pin_root);
+    pins.check_bpffs()?;
+    let _lock = Lock::take(&settings.pin_root)?;
+
+    let directory = Arc::new(Directory::default());
+    let kernel = Kernel::open(&settings.pin_root, &policy.limits, &object)?;
+    tracing::info!(origin = ?kernel.origin(), "data plane");
+    let mut core = Core::open(kernel, policy, Arc::clone(&directory))?;
+    core.begin()?;
+    notify("READY=1");
+    tracing::info!(ports = core.policy().interfaces.len(), groups = core.policy().groups.len(), "enforcing");
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.context("cannot start the runtime")?;
+    let ended = runtime.block_on(serve(settings, core, directory));
+    // A look-up or a write that hangs must not keep the process.
+    runtime.shutdown_timeout(DRAIN);
+    ended
+}
+
+/// Everything that can wake the daemon.
+struct Wakers {
+    watch: Watch,
+    answers: mpsc::Receiver<Resolution>,
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+async fn serve(settings: &Settings, mut core: Core<Kernel>, directory: Arc<Directory>) -> anyhow::Result<()> {
+    let cancel = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let sinks = Sinks::start(&core.policy().daemon.denied).context("cannot start the sinks")?;
+    let ring = core.datapath_mut().events()?;
+    spawn(&mut tasks, "samples", {
+        let cancel = cancel.clone();
+        async move {
+            let sinks = read_events(ring, directory, sinks, cancel).await?;
+            tokio::task::spawn_blocking(move || finish(sinks)).await.context("the sinks panicked")
+        }
+    });
+    #[cfg(feature = "datapath-log")]
+    follow_programs(&mut tasks, core.datapath().ingress_program(), &cancel);
+    let (sender, answers) = mpsc::channel(ANSWERS);
+    let resolver = plan::start_resolver(&mut tasks, core.policy(), sender, &cancel)?;
+    let wakers = Wakers {
+        watch: Watch::new()?,
+        answers,
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+        hang_up: signal(SignalKind::hangup())?,
+    };
+    // What changed between the start and the subscription was not reported.
+    core.look_around()?;
+    let ended = attend(settings, &mut core, wakers, resolver, &mut tasks).await;
+
+    tracing::info!("stopping; enforcement stays");
+    notify("STOPPING=1");
+    cancel.cancel();
+    let drained = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(DRAIN * 2, drained).await.is_err() {
+        tracing::warn!("some tasks did not end in time");
+    }
+    ended
+}
+
+/// Attends to whatever happens, until a signal says to stop.
+async fn attend(
+    settings: &Settings,
+    core: &mut Core<Kernel>,
+    mut wakers: Wakers,
+    mut resolver: plan::ResolverHandle,
+    tasks: &mut JoinSet<(&'static str, anyhow::Result<()>)>,
+) -> anyhow::Result<()> {
+    let mut sweep = interval_at(Instant::now() + SWEEP, SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut batch = Vec::new();
+    loop {
+        let done = tokio::select! {
+            biased;
+            _ = wakers.terminate.recv() => return Ok(()),
+            _ = wakers.interrupt.recv() => return Ok(()),
+            changed = wakers.watch.changed() => {
+                changed?;
+                core.look_around()
+            }
+            _ = wakers.hang_up.recv() => {
+                reload(settings, core, &mut resolver);
+                Ok(())
+            }
+            count = wakers.answers.recv_many(&mut batch, ANSWERS), if !wakers.answers.is_closed() || !wakers.answers.is_empty() => {
+                tracing::debug!(count, "answers");
+                batch.drain(..).for_each(|resolution| core.learn(&resolution));
+                core.reconcile()
+            }
+            _ = sweep.tick() => core.sweep(),
+            Some(ended) = tasks.join_next() => {
+                tell_end(ended);
+                Ok(())
+            }
+        };
+        if let Err(error) = done {
+            // What is in force stays in force; the next change or sweep tries again.
+            tracing::error!(error = %chain(&error), "could not bring the tables up to date");
+        }
+    }
+}
+
+/// Reads the policy again; the old one stays when it is not valid.
+fn reload(settings: &Settings, core: &mut Core<Kernel>, resolver: &mut plan::ResolverHandle) {
+    notify("RELOADING=1");
+    match plan::load_policy(&settings.config) {
+        Ok(policy) => match core.reload(policy) {
+            Ok(()) => {
+                resolver.set_policy(core.policy());
+                tracing::info!("policy reloaded");
+            }
+            Err(error) => tracing::error!(error = %chain(&error), "the old policy stays in force"),
+        },
+        Err(error) => tracing::error!("the old policy stays in force:\n{error}"),
+    }
+    notify("READY=1");
+}
+
+/// Lets what waits for the sinks get out, and tells what did not.
+fn finish(sinks: Sinks) {
+    for loss in sinks.losses().into_iter().filter(|loss| loss.lines > 0) {
+        tracing::warn!(sink = %loss.sink, lines = loss.lines, "records were lost");
+    }
+    sinks.drain(DRAIN);
+}
+
+/// Hands the log lines of the programs to ours.
+#[cfg(feature = "datapath-log")]
+fn follow_programs(
+    tasks: &mut JoinSet<(&'static str, anyhow::Result<()>)>,
+    program: Option<u32>,
+    cancel: &CancellationToken,
+) {
+    use crate::datapath::ProgramLog;
+
+    let cancel = cancel.clone();
+    spawn(tasks, "program log", async move {
+        let log = ProgramLog::open(program.context("no program")?).context("cannot open the log of the programs")?;
+        tokio::select! {
+            ended = log.follow() => Ok(ended?),
+            () = cancel.cancelled() => Ok(()),
+        }
+    });
+}
+
+/// Starts a named task.
+fn spawn(
+    tasks: &mut JoinSet<(&'static str, anyhow::Result<()>)>,
+    name: &'static str,
+    work: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+) {
+    tasks.spawn(async move { (name, work.await) });
+}
+
+fn tell_end(ended: Result<(&'static str, anyhow::Result<()>), tokio::task::JoinError>) {
+    match ended {
+        Ok((name, Ok(()))) => tracing::info!(task = name, "task ended"),
+        Ok((name, Err(error))) => tracing::error!(task = name, error = format!("{error:#}"), "task failed"),
+        Err(error) => tracing::error!(%error, "task panicked"),
+    }
+}
+
+/// An error and what led to it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
