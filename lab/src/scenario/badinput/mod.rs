@@ -40,6 +40,7 @@ impl Scenario for BadInput {
     fn run(&self, lab: &mut Lab, report: &mut Report) -> Result<()> {
         let sphere = lab.sphere()?;
         let good = sphere.policy().render();
+        check_good(lab, &sphere, report)?;
         for case in policies(&good) {
             let path = lab.network.ground.path("bad.toml");
             std::fs::write(&path, &case.text)?;
@@ -55,6 +56,19 @@ impl Scenario for BadInput {
         environments(lab, &sphere, report)?;
         conflicts(lab, &sphere, report)
     }
+}
+
+/// The policy that all bad ones are made from is fine: they are refused for what is wrong with them.
+fn check_good(lab: &Lab, sphere: &Sphere, report: &mut Report) -> Result<()> {
+    sphere.configure(&sphere.policy())?;
+    let mut check = Command::new(sphere.binary());
+    check.arg("check").arg(sphere.config());
+    let before = attached(lab)?;
+    let done = process::run(check, LIMIT)?;
+    let ok = done.succeeded() && before == attached(lab)?;
+    let seen = if done.succeeded() { "exit status 0".to_owned() } else { done.stderr };
+    report.check("a good policy, checked", "exit status 0, nothing changed", (seen, ok));
+    Ok(())
 }
 
 /// A policy that must be refused, and what the message must name.
