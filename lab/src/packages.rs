@@ -1,7 +1,7 @@
 //! The Debian packages that the lab takes its programs from.
 
 /// Names for `apt-get install`.
-pub const PACKAGES: [&str; 14] = [
+pub const PACKAGES: [&str; 15] = [
     "iproute2",
     "ethtool",
     "nftables",
@@ -16,4 +16,5 @@ pub const PACKAGES: [&str; 14] = [
     "curl",
     "openssl",
     "udhcpc",
+    "busybox-static",
 ];

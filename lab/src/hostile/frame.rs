@@ -192,3 +192,64 @@ impl Craft {
         Ok(frame)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+    use etherparse::{NetSlice, SlicedPacket};
+
+    use super::*;
+    use crate::link::contains;
+
+    const CRAFT: Craft = Craft {
+        source_mac: [2, 0, 0, 0, 0, 1],
+        next_hop_mac: [2, 0, 0, 0, 0, 2],
+        source: Ipv4Addr::new(10, 20, 0, 9),
+        source6: Ipv6Addr::LOCALHOST,
+        mark: *b"marked!!",
+    };
+    const TO: Ipv4Addr = Ipv4Addr::new(20, 66, 0, 1);
+
+    #[test]
+    fn ordinary_frames_are_valid_and_marked() {
+        let frames = [CRAFT.udp(TO, 53), CRAFT.syn(TO, 443), CRAFT.ack(TO, 443), CRAFT.echo(TO)];
+        for frame in frames.map(Result::unwrap) {
+            let packet = SlicedPacket::from_ethernet(&frame).unwrap();
+            assert!(packet.transport.is_some());
+            assert!(contains(&frame, &CRAFT.mark));
+        }
+    }
+
+    #[test]
+    fn tags_stand_between_addresses_and_packet() {
+        let frame = CRAFT.tagged(TO, 2).unwrap();
+        let packet = SlicedPacket::from_ethernet(&frame).unwrap();
+        assert_eq!(packet.link_exts.len(), 2);
+        assert!(packet.transport.is_some());
+    }
+
+    #[test]
+    fn the_extension_chain_is_valid_for_the_oracle() {
+        let frame = CRAFT.extended(Ipv6Addr::LOCALHOST, 1).unwrap();
+        let packet = SlicedPacket::from_ethernet(&frame).unwrap();
+        assert!(matches!(packet.net, Some(NetSlice::Ipv6(ip)) if !ip.extensions().is_empty()));
+        assert!(packet.transport.is_some());
+        assert_eq!(CRAFT.extended(Ipv6Addr::LOCALHOST, 7).unwrap().len(), frame.len() + 6 * 8);
+    }
+
+    #[test]
+    fn a_fragment_has_a_right_checksum_and_its_offset() {
+        let frame = CRAFT.fragment(TO, IpNumber::UDP, (4, true), &CRAFT.mark).unwrap();
+        let (header, payload) = Ipv4Header::from_slice(&frame[IPV4_AT..]).unwrap();
+        assert_eq!(header.header_checksum, header.calc_header_checksum());
+        assert_eq!((header.fragment_offset.value(), header.more_fragments), (4, true));
+        assert_eq!(payload, CRAFT.mark);
+    }
+
+    #[test]
+    fn what_is_meant_to_be_malformed_is() {
+        for frame in [CRAFT.header_length(TO, 4), CRAFT.header_length(TO, 0), CRAFT.too_long(TO)] {
+            assert!(SlicedPacket::from_ethernet(&frame.unwrap()).is_err());
+        }
+    }
+}
