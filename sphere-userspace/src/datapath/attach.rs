@@ -16,7 +16,8 @@ use super::object::Programs;
 use super::pins::{Part, Pins, Side, pin, remove_file, remove_link};
 use super::port::{Attachment, attachment, link_info};
 use super::sys::{self, AttachPoint};
-use super::tc::{self, Place, TcHook};
+use super::tc::{self, Place, TcHook, name_at_tc};
+use super::undo::Undo;
 use crate::policy::AttachMode;
 
 /// A port that is to be guarded.
@@ -26,17 +27,6 @@ pub struct PortSpec {
     pub interface: String,
     /// How the programs are to be attached.
     pub mode: AttachMode,
-}
-
-/// One thing done that can be undone.
-#[derive(Debug)]
-enum Undo {
-    /// A link made: its pin goes.
-    Unpin(PathBuf),
-    /// A link updated: the program that it had.
-    Restore { link: OwnedFd, program: OwnedFd },
-    /// A filter made.
-    Filter { interface: String, ifindex: u32, side: Side, mark: PathBuf },
 }
 
 /// Attaches, and remembers what it did until [`Attacher::keep`].
@@ -259,16 +249,7 @@ impl Drop for Attacher<'_> {
     /// Undoes, latest first, what was not kept.
     fn drop(&mut self) {
         for step in self.undo.drain(..).rev() {
-            let undone = match step {
-                Undo::Unpin(path) => remove_link(&path),
-                Undo::Restore { link, program } => sys::link_update(link.as_fd(), program.as_fd())
-                    .map_err(|e| attach_error("the previous program", "its interface", e)),
-                Undo::Filter { interface, ifindex, side, mark } => {
-                    tc::detach_clsact(Place { interface: &interface, ifindex, side }, name_at_tc(side))
-                        .and_then(|()| remove_file(&mark))
-                }
-            };
-            if let Err(error) = undone {
+            if let Err(error) = step.undo() {
                 tracing::error!(%error, "could not undo: run `sphere detach`");
             }
         }
@@ -278,14 +259,6 @@ impl Drop for Attacher<'_> {
 fn find<'l>(links: &'l [Link], spec: &PortSpec) -> Result<&'l Link, DatapathError> {
     let found = links.iter().find(|link| link.name == spec.interface);
     found.ok_or_else(|| DatapathError::NoInterface { interface: spec.interface.clone() })
-}
-
-/// Name of the program that guards a side at tc.
-pub(super) fn name_at_tc(side: Side) -> &'static str {
-    match side {
-        Side::Ingress => program::INGRESS_TC,
-        Side::Egress => program::EGRESS,
-    }
 }
 
 /// Name of a program of anybody.
@@ -300,6 +273,6 @@ fn refused_by_driver(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EINVAL | libc::ERANGE | libc::E2BIG | libc::ENOMEM))
 }
 
-fn attach_error(program: &'static str, interface: &str, source: io::Error) -> DatapathError {
+pub(super) fn attach_error(program: &'static str, interface: &str, source: io::Error) -> DatapathError {
     DatapathError::Attach { program, interface: interface.to_owned(), source }
 }

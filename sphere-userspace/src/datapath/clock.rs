@@ -4,17 +4,51 @@
 //! next to the monotonic clock tells the rate among the usual ones, except around five minutes after boot, when all of
 //! them agree. Then, and for other rates, two readings some time apart decide.
 
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use sphere_common::abi::Clock as Reading;
+use sphere_common::abi::{self, Clock as Reading};
+
+use super::error::DatapathError;
+use super::maps::Maps;
+use super::sys;
 
 /// Rates that kernels are built with.
 const RATES: [u32; 4] = [100, 250, 300, 1000];
 const NANOS: u64 = 1_000_000_000;
 
+/// How far apart two readings must be to tell the usual rates from each other.
+const APART: Duration = Duration::from_millis(250);
+
+/// Reads both clocks.
+pub(super) fn read(program: BorrowedFd<'_>, maps: &Maps) -> Result<Reading, DatapathError> {
+    sys::test_run(program).map_err(|source| DatapathError::Map {
+        map: abi::map::CLOCK,
+        operation: "test run",
+        source,
+    })?;
+    Ok(maps.clock.lookup(&0)?.unwrap_or_default())
+}
+
+/// The tick rate: as the configuration in force says (same boot, same kernel), else found.
+pub(super) fn find_rate(program: BorrowedFd<'_>, maps: &Maps) -> Result<u32, DatapathError> {
+    let active = maps.active.lookup(&0)?.unwrap_or_default();
+    let known = maps.config.lookup(&active)?.map(|config| config.ticks_per_second).filter(|rate| *rate > 0);
+    if let Some(rate) = known {
+        return Ok(rate);
+    }
+    let first = read(program, maps)?;
+    if let Some(rate) = rate_from_boot(first) {
+        return Ok(rate);
+    }
+    std::thread::sleep(APART);
+    let second = read(program, maps)?;
+    rate_between(first, second).ok_or_else(|| DatapathError::Clock { detail: format!("{first:?}, then {second:?}") })
+}
+
 /// The rate that one reading allows, when only one does.
 #[must_use]
-pub(super) fn rate_from_boot(reading: Reading) -> Option<u32> {
+fn rate_from_boot(reading: Reading) -> Option<u32> {
     let error = |rate: u32| {
         let start = (1_u64 << 32) - 300 * u64::from(rate);
         let ticks = reading.jiffies.wrapping_sub(start).cast_signed();
@@ -31,7 +65,7 @@ pub(super) fn rate_from_boot(reading: Reading) -> Option<u32> {
 
 /// The rate that two readings tell: a usual one when one is near, else what was measured.
 #[must_use]
-pub(super) fn rate_between(first: Reading, second: Reading) -> Option<u32> {
+fn rate_between(first: Reading, second: Reading) -> Option<u32> {
     let nanos = second.monotonic_ns.checked_sub(first.monotonic_ns).filter(|nanos| *nanos > 0)?;
     let ticks = second.jiffies.checked_sub(first.jiffies).filter(|ticks| *ticks > 0)?;
     let measured = u32::try_from(u128::from(ticks) * u128::from(NANOS) / u128::from(nanos)).ok()?;
@@ -40,9 +74,6 @@ pub(super) fn rate_between(first: Reading, second: Reading) -> Option<u32> {
     let tolerance = usual / 100 + u32::try_from(2 * NANOS / nanos).unwrap_or(u32::MAX).saturating_add(1);
     Some(if usual.abs_diff(measured) <= tolerance { usual } else { measured })
 }
-
-/// How far apart two readings must be to tell the usual rates from each other.
-pub(super) const APART: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]

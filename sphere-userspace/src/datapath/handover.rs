@@ -12,7 +12,7 @@ use super::maps::NAMES;
 use super::pins::{Part, Pins, Side, pin_error, remove_link, remove_tree};
 use super::raw_map::RawMap;
 use super::tc::{self, Place};
-use super::{attach, port, sys};
+use super::{port, sys};
 
 /// A map that every program reads first: tells which set of maps a program works on.
 const PROBE: &str = abi::map::ACTIVE;
@@ -22,7 +22,7 @@ pub(super) fn release(pins: &Pins, interface: &str, ifindex: Option<u32>) -> Res
     for side in Side::ALL {
         let pinned = pins.link(interface, side);
         if let (true, Some(ifindex)) = (pinned.is_symlink(), ifindex) {
-            tc::detach_clsact(Place { interface, ifindex, side }, attach::name_at_tc(side))?;
+            tc::detach_clsact(Place { interface, ifindex, side }, tc::name_at_tc(side))?;
         }
         remove_link(&pinned)?;
     }

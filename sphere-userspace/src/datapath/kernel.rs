@@ -13,7 +13,7 @@ use sphere_common::abi::{self, Config};
 use super::apply::{apply, installed};
 use super::attach::{Attacher, PortSpec};
 use super::carry::{carry, carry_late, fill_free_devices};
-use super::clock::{self, rate_between, rate_from_boot};
+use super::clock;
 use super::error::DatapathError;
 use super::events::EventRing;
 use super::handover::{abandon, move_links, programs_use_maps, recover, release};
@@ -24,7 +24,6 @@ use super::pins::{Part, Pins, pin};
 use super::port::{PortState, port_state};
 use super::raw_map::RawMap;
 use super::sweep::{self, Swept};
-use super::sys;
 use super::tc::TcHook;
 use super::{Datapath, monotonic};
 use crate::policy::Limits;
@@ -112,7 +111,7 @@ impl Kernel {
             switched: None,
         };
         kernel.fill()?;
-        kernel.rate = kernel.find_rate()?;
+        kernel.rate = clock::find_rate(kernel.programs.clock.as_fd(), &kernel.maps)?;
         kernel.stage()?;
         Ok(kernel)
     }
@@ -155,7 +154,7 @@ impl Kernel {
     #[cfg(feature = "datapath-log")]
     #[must_use]
     pub fn ingress_program(&self) -> Option<u32> {
-        sys::program_id(self.programs.ingress.as_fd()).ok()
+        super::sys::program_id(self.programs.ingress.as_fd()).ok()
     }
 
     fn fill(&self) -> Result<(), DatapathError> {
@@ -184,32 +183,6 @@ impl Kernel {
             }
         }
         Ok(())
-    }
-
-    /// The tick rate: as the configuration in force says (same boot, same kernel), else found.
-    fn find_rate(&self) -> Result<u32, DatapathError> {
-        let active = self.maps.active.lookup(&0)?.unwrap_or_default();
-        let known = self.maps.config.lookup(&active)?.map(|config| config.ticks_per_second).filter(|rate| *rate > 0);
-        if let Some(rate) = known {
-            return Ok(rate);
-        }
-        let first = self.read_clock()?;
-        if let Some(rate) = rate_from_boot(first) {
-            return Ok(rate);
-        }
-        std::thread::sleep(clock::APART);
-        let second = self.read_clock()?;
-        rate_between(first, second)
-            .ok_or_else(|| DatapathError::Clock { detail: format!("{first:?}, then {second:?}") })
-    }
-
-    fn read_clock(&self) -> Result<abi::Clock, DatapathError> {
-        sys::test_run(self.programs.clock.as_fd()).map_err(|source| DatapathError::Map {
-            map: abi::map::CLOCK,
-            operation: "test run",
-            source,
-        })?;
-        Ok(self.maps.clock.lookup(&0)?.unwrap_or_default())
     }
 
     /// Writes the configuration into the slot that is not in force, then switches.
@@ -261,7 +234,7 @@ impl Kernel {
 
 impl Datapath for Kernel {
     fn clock(&self) -> Result<Clock, DatapathError> {
-        let reading = self.read_clock()?;
+        let reading = clock::read(self.programs.clock.as_fd(), &self.maps)?;
         let active = self.maps.active.lookup(&0)?.unwrap_or_default();
         let offset = self.maps.config.lookup(&active)?.unwrap_or_default().clock_offset;
         Ok(Clock {

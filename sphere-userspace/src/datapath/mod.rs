@@ -15,6 +15,7 @@ pub mod fake;
 mod handover;
 mod kernel;
 mod keys;
+mod link_name;
 mod lock;
 #[cfg(feature = "datapath-log")]
 mod log;
@@ -30,6 +31,7 @@ mod sweep;
 mod sys;
 mod table;
 mod tc;
+mod undo;
 
 pub use attach::PortSpec;
 pub use batch::Dump;

@@ -19,7 +19,7 @@ use nix::sys::statfs::{FsType, statfs};
 use sphere_common::abi;
 
 use super::error::DatapathError;
-use super::sys;
+use super::{link_name, sys};
 
 /// `BPF_FS_MAGIC`.
 const BPFFS: i64 = 0xcafe_4a11;
@@ -125,7 +125,7 @@ impl Pins {
     /// The pin of a link.
     #[must_use]
     pub fn link(&self, interface: &str, side: Side) -> PathBuf {
-        self.tree().join("links").join(format!("{}-{}", escape(interface), side.word()))
+        self.tree().join("links").join(format!("{}-{}", link_name::escape(interface), side.word()))
     }
 
     /// Interfaces that have links here.
@@ -133,7 +133,7 @@ impl Pins {
     pub fn interfaces(&self) -> Vec<String> {
         let links = names(&self.tree().join("links"));
         let mut interfaces: Vec<String> =
-            links.iter().filter_map(|name| Some(unescape(name.rsplit_once('-')?.0))).collect();
+            links.iter().filter_map(|name| Some(link_name::unescape(name.rsplit_once('-')?.0))).collect();
         interfaces.sort_unstable();
         interfaces.dedup();
         interfaces
@@ -277,30 +277,4 @@ pub(super) fn pin_error(operation: &'static str, path: &Path, source: io::Error)
 
 fn is_not_empty(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOTEMPTY | libc::EBUSY))
-}
-
-/// The BPF file system reserves dots; interface names may hold them (`eth0.10`).
-fn escape(interface: &str) -> String {
-    interface.replace('%', "%25").replace('.', "%2e")
-}
-
-fn unescape(text: &str) -> String {
-    text.replace("%2e", ".").replace("%25", "%")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_links_survive_dots_and_dashes() {
-        let pins = Pins::new(Path::new("/x"));
-        for interface in ["lan0", "eth0.10", "br-lan", "a%2e", "w%.b"] {
-            let path = pins.link(interface, Side::Egress);
-            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
-            assert!(!name.contains('.'), "{name}");
-            let (stem, side) = name.rsplit_once('-').unwrap_or_default();
-            assert_eq!((unescape(stem).as_str(), side), (interface, "egress"));
-        }
-    }
 }

@@ -3,12 +3,11 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::attach::name_at_tc;
 use super::error::DatapathError;
 use super::netlink::{Link, XdpMode};
 use super::pins::{Pins, Side, pin_error};
 use super::sys;
-use super::tc::{self, Place, TcHook};
+use super::tc::{self, Place, TcHook, name_at_tc};
 
 /// `BPF_LINK_TYPE_XDP`.
 const LINK_XDP: u32 = 6;

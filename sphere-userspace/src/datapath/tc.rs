@@ -10,6 +10,8 @@ use std::path::Path;
 use aya::programs::tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle};
 use aya::programs::{ProgramError, SchedClassifier, TcAttachType};
 
+use sphere_common::abi::program;
+
 use super::error::DatapathError;
 use super::netlink::{self, Filter};
 use super::pins::Side;
@@ -37,6 +39,14 @@ impl TcHook {
             Self::Tcx => "tcx",
             Self::Clsact => "clsact",
         }
+    }
+}
+
+/// Name of the program that guards a side at tc.
+pub(super) fn name_at_tc(side: Side) -> &'static str {
+    match side {
+        Side::Ingress => program::INGRESS_TC,
+        Side::Egress => program::EGRESS,
     }
 }
 
