@@ -1,7 +1,7 @@
 //! The Debian packages that the lab takes its programs from.
 
 /// Names for `apt-get install`.
-pub const PACKAGES: [&str; 15] = [
+pub const PACKAGES: [&str; 14] = [
     "iproute2",
     "ethtool",
     "nftables",
@@ -15,6 +15,6 @@ pub const PACKAGES: [&str; 15] = [
     "bind9-dnsutils",
     "curl",
     "openssl",
+    // Brings busybox, whose ping is used too.
     "udhcpc",
-    "busybox-static",
 ];
