@@ -8,6 +8,7 @@
 //! - [`classify`]: what a packet is once its network header is read.
 //! - [`decide`]: a frame, the configuration and the [`tables::Tables`] become a [`decide::Decision`].
 //! - [`verdict`]: the vocabulary of outcomes: every exit of the programs has a [`verdict::Reason`].
+//! - [`dns`], [`name`]: questions, answers and names, for learning permission from DNS.
 //! - [`abi`]: keys and values of the kernel tables, byte for byte.
 //!
 //! # Invariants
@@ -29,9 +30,11 @@
 pub mod abi;
 pub mod classify;
 pub mod decide;
+pub mod dns;
 pub mod family;
 #[cfg(any(test, feature = "std"))]
 pub mod host;
+pub mod name;
 pub mod packet;
 pub mod tables;
 pub mod verdict;
