@@ -106,7 +106,13 @@ impl Leases {
     }
 
     /// Learns an answer of `now`. Addresses that the answer lacks keep their own ends.
-    pub fn learn(&mut self, name: &DomainName, answer: &Answer, terms: &LeaseTerms, (now, source): (Moment, LeaseSource)) {
+    pub fn learn(
+        &mut self,
+        name: &DomainName,
+        answer: &Answer,
+        terms: &LeaseTerms,
+        (now, source): (Moment, LeaseSource),
+    ) {
         for record in &answer.records {
             let live_until = now + terms.life(record.ttl);
             let fact = Lease { since: now, renewed: now, live_until, ends: live_until + terms.grace, source };

@@ -1,15 +1,28 @@
 //! Policy and leases become the desired tables, and the difference to the installed ones a list of steps. Pure.
 //!
-//! Only this module decides what the kernel tables should hold; only `datapath` writes them.
+//! Only this module decides what the kernel tables should hold; only `datapath` writes them. [`Desired::new`] works
+//! out the tables, [`Changeset::between`] the steps to them, [`Leases::restored`] reads back at start what was known.
 
 mod changeset;
 mod clock;
+mod desired;
+mod diff;
 mod facts;
+mod label;
 mod lease;
+mod misfit;
+mod numbers;
+mod permits;
+mod ports;
+mod restore;
+mod standing;
 mod tables;
 
 pub use changeset::{Changeset, Step};
 pub use clock::{Clock, Moment};
+pub use desired::{Desired, Inputs, Refusal};
 pub use facts::{GatewayFacts, InterfaceFacts};
 pub use lease::{Lease, LeaseSource, LeaseState, LeaseTerms, Leases};
-pub use tables::{Desired, Installed, PrefixKey, SubnetPrefix, Tables};
+pub use misfit::Misfit;
+pub use standing::{Standing, Standings, Turn};
+pub use tables::{Installed, PrefixKey, SubnetPrefix, Tables};

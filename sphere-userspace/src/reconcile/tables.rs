@@ -1,6 +1,6 @@
 //! The contents of the kernel tables as ordered maps: what is desired, and what is installed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use sphere_common::abi::{
     Cidr4Data, Cidr6Data, Config, Endpoint4Key, Endpoint6Key, EndpointValue, GroupLabel, Port, RuleLabel, SubnetKey,
@@ -61,12 +61,3 @@ pub struct Tables {
 
 /// What the kernel tables hold now, as `datapath` reads them.
 pub type Installed = Tables;
-
-/// What the kernel tables should hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Desired {
-    /// The contents.
-    pub tables: Tables,
-    /// Rules that everything else depends on (resolvers, DHCP servers, the gateway): written first.
-    pub infrastructure: BTreeSet<u32>,
-}
