@@ -12,7 +12,7 @@ use super::{
     misfit::Misfit,
     tables::{SubnetPrefix, Tables},
 };
-use crate::policy::{Group, Interface, Mode, OtherSources, Policy};
+use crate::policy::{Group, Interface, Mode, OtherSources, Policy, Target};
 
 /// Entries of `SUBNETS`, as the programs declare it.
 const SUBNETS: usize = 1024;
@@ -160,6 +160,7 @@ fn trie_key(subnet: &Placed) -> SubnetPrefix {
 /// Whether a rule opens every port of an exact endpoint. Asked of the policy rather than of the table, so that
 /// answers do not turn the configuration over.
 fn has_wildcards(policy: &Policy) -> bool {
-    let mut rules = policy.groups.iter().flat_map(|group| &group.rules);
-    rules.any(|rule| rule.services.iter().any(|service| service.is_wildcard()))
+    let rules = policy.groups.iter().flat_map(|group| &group.rules);
+    let mut exact = rules.filter(|rule| !matches!(rule.target, Target::Cidr(_)));
+    exact.any(|rule| rule.services.iter().any(|service| service.is_wildcard()))
 }
