@@ -1,6 +1,6 @@
 //! When to ask what. A state machine that is told the moment: it neither waits nor asks.
 //!
-//! Each question is asked again before its answer ends, after a failure in 5 s, then twice that, up to 2 min, and is
+//! Each question is asked again before its answer ends, without an answer in 5 s, then twice that, up to 2 min, and is
 //! never asked twice at the same time. Moments are spread, so that names do not come to be asked all at once.
 
 use std::{
@@ -13,12 +13,10 @@ use crate::{policy::DomainName, reconcile::Moment};
 
 /// The shortest time between two answers to one question: a TTL of 0 must not become a storm.
 const SHORTEST: Duration = Duration::from_secs(4);
-/// Time until a question that failed is asked again.
+/// Time until a question of which nothing came is asked again.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
-/// The longest time until a question that went on failing is asked again.
+/// The longest time until a question of which again and again nothing came is asked again.
 const LAST_RETRY: Duration = Duration::from_secs(120);
-/// The longest time until a question that was answered with nothing is asked again.
-const LAST_NEGATIVE: Duration = Duration::from_secs(60);
 /// How soon everything is asked again once a resolver that was silent answers.
 const AFTER_SILENCE: Duration = Duration::from_secs(2);
 /// Questions without any answer in a row that make a resolver silent; fewer when there are fewer questions.
@@ -38,6 +36,8 @@ struct State {
 pub struct Schedule {
     states: BTreeMap<Question, State>,
     queue: BTreeSet<(Moment, Question)>,
+    /// Questions on their way for names that are no longer wanted.
+    orphans: BTreeMap<Question, State>,
     /// Questions that no server answered last time.
     unanswered: BTreeSet<Question>,
     /// Questions in a row that no server answered.
@@ -53,6 +53,7 @@ impl Schedule {
         Self {
             states: BTreeMap::new(),
             queue: BTreeSet::new(),
+            orphans: BTreeMap::new(),
             unanswered: BTreeSet::new(),
             silent: 0,
             ceiling,
@@ -67,15 +68,23 @@ impl Schedule {
         let unwanted: Vec<Question> =
             self.states.keys().filter(|question| !names.contains(&question.name)).cloned().collect();
         for question in unwanted {
-            if let Some(State { due: Some(due), .. }) = self.states.remove(&question) {
-                self.queue.remove(&(due, question.clone()));
-            }
             self.unanswered.remove(&question);
+            match self.states.remove(&question) {
+                Some(State { due: Some(due), .. }) => {
+                    self.queue.remove(&(due, question));
+                }
+                Some(state) => {
+                    self.orphans.insert(question, state);
+                }
+                None => {}
+            }
         }
         for name in names {
             for family in Family::ALL {
                 let question = Question { name: name.clone(), family };
-                if !self.states.contains_key(&question) {
+                if let Some(state) = self.orphans.remove(&question) {
+                    self.states.insert(question, state);
+                } else if !self.states.contains_key(&question) {
                     self.put(question, now, 0);
                 }
             }
@@ -103,14 +112,18 @@ impl Schedule {
     /// Takes up what came of a question that was taken, and decides when it is asked again.
     pub fn record(&mut self, resolution: &Resolution) {
         let Resolution { question, outcome, at } = resolution;
+        self.orphans.remove(question);
         self.note_silence(resolution);
         let Some(State { due: None, failures }) = self.states.get(question).copied() else { return };
         let (delay, failures) = match outcome {
             Outcome::Answer(answer) => (self.refresh(answer), 0),
-            Outcome::NoData | Outcome::NoSuchName => (self.retry(failures, LAST_NEGATIVE), failures + 1),
-            Outcome::ServerFailure | Outcome::Refused | Outcome::Timeout | Outcome::Truncated | Outcome::Failed(_) => {
-                (self.retry(failures, LAST_RETRY), failures + 1)
-            }
+            Outcome::NoData
+            | Outcome::NoSuchName
+            | Outcome::ServerFailure
+            | Outcome::Refused
+            | Outcome::Timeout
+            | Outcome::Truncated
+            | Outcome::Failed(_) => (self.retry(failures), failures.saturating_add(1)),
         };
         self.put(question.clone(), *at + delay, failures);
     }
@@ -179,8 +192,8 @@ impl Schedule {
         ttl.mul_f64(part).max(SHORTEST)
     }
 
-    fn retry(&mut self, failures: u32, last: Duration) -> Duration {
-        let doubled = FIRST_RETRY.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(last);
+    fn retry(&mut self, failures: u32) -> Duration {
+        let doubled = FIRST_RETRY.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(LAST_RETRY);
         doubled.mul_f64(0.8 + 0.2 * self.fraction())
     }
 
