@@ -105,26 +105,31 @@ impl Leases {
         Self { by_name: BTreeMap::new() }
     }
 
-    /// Learns an answer of `now`. Addresses that the answer lacks keep their own ends.
+    /// Learns an answer of `now`. Addresses that the answer lacks keep their own ends. Gives back how many addresses
+    /// are new: with none, the tables may be brought up to date at leisure, as long as no end is near.
     pub fn learn(
         &mut self,
         name: &DomainName,
         answer: &Answer,
         terms: &LeaseTerms,
         (now, source): (Moment, LeaseSource),
-    ) {
+    ) -> usize {
+        let mut new = 0;
         for record in &answer.records {
             let live_until = now + terms.life(record.ttl);
             let fact = Lease { since: now, renewed: now, live_until, ends: live_until + terms.grace, source };
-            self.put(name, record.address, fact);
+            new += usize::from(self.put(name, record.address, fact));
         }
+        new
     }
 
-    /// Takes up a fact, for example one found in the kernel at start. What is known already is only extended.
-    pub fn put(&mut self, name: &DomainName, address: IpAddr, fact: Lease) {
+    /// Takes up a fact, for example one found in the kernel at start. What is known already is only extended. Gives
+    /// back whether it is new.
+    pub fn put(&mut self, name: &DomainName, address: IpAddr, fact: Lease) -> bool {
         match self.by_name.entry(name.clone()).or_default().entry(address) {
             Entry::Vacant(vacant) => {
                 vacant.insert(fact);
+                true
             }
             Entry::Occupied(mut occupied) => {
                 let lease = occupied.get_mut();
@@ -135,6 +140,7 @@ impl Leases {
                     lease.renewed = fact.renewed;
                     lease.source = fact.source;
                 }
+                false
             }
         }
     }
@@ -187,5 +193,87 @@ impl Leases {
     #[must_use]
     pub fn next_end(&self, now: Moment) -> Option<Moment> {
         self.iter().map(|(_, _, lease)| lease.ends).filter(|end| *end > now).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+    use super::*;
+    use crate::resolve::AddressRecord;
+
+    const TERMS: LeaseTerms = LeaseTerms {
+        floor: Duration::from_secs(60),
+        ceiling: Duration::from_secs(3_600),
+        grace: Duration::from_secs(600),
+    };
+
+    fn at(second: u64) -> Moment {
+        Moment::new(Duration::from_secs(second))
+    }
+
+    fn learn(leases: &mut Leases, records: &[(&str, u64)], second: u64) -> usize {
+        let record = |(text, ttl): &(&str, u64)| AddressRecord {
+            address: text.parse().unwrap(),
+            ttl: Duration::from_secs(*ttl),
+        };
+        let answer = Answer { records: records.iter().map(record).collect(), chain: Vec::new(), chain_ttl: None };
+        let name = DomainName::parse("a.example.com").unwrap();
+        leases.learn(&name, &answer, &TERMS, (at(second), LeaseSource::Polled))
+    }
+
+    fn lease(leases: &Leases, text: &str) -> Lease {
+        let address: IpAddr = text.parse().unwrap();
+        leases.iter().find(|(_, known, _)| *known == address).map(|(_, _, lease)| *lease).unwrap()
+    }
+
+    #[test]
+    fn a_lease_is_live_then_in_grace_then_expired() {
+        let mut leases = Leases::new();
+        learn(&mut leases, &[("20.0.0.1", 100)], 1_000);
+        let states = [1_000, 1_099, 1_100, 1_699, 1_700].map(|now| lease(&leases, "20.0.0.1").state(at(now)));
+        let (live, grace) = (LeaseState::Live, LeaseState::Grace);
+        assert_eq!(states, [live, live, grace, grace, LeaseState::Expired]);
+    }
+
+    #[test]
+    fn floor_and_ceiling_bound_the_life_of_an_answer() {
+        for (ttl, life) in [(0, 60), (60, 60), (61, 61), (3_600, 3_600), (86_400, 3_600)] {
+            assert_eq!(TERMS.life(Duration::from_secs(ttl)), Duration::from_secs(life));
+        }
+    }
+
+    #[test]
+    fn each_record_has_its_own_life_and_a_later_answer_only_prolongs() {
+        let mut leases = Leases::new();
+        assert_eq!(learn(&mut leases, &[("20.0.0.1", 5), ("20.0.0.2", 300)], 0), 2);
+        assert_eq!(learn(&mut leases, &[("20.0.0.2", 100)], 10), 0);
+        assert_eq!(lease(&leases, "20.0.0.1").live_until, at(60));
+        let second = lease(&leases, "20.0.0.2");
+        assert_eq!((second.since, second.renewed, second.live_until), (at(0), at(10), at(300)));
+        assert_eq!(leases.next_end(at(0)), Some(at(660)));
+        assert_eq!(leases.next_end(at(660)), Some(at(900)));
+    }
+
+    #[test]
+    fn an_address_seen_each_minute_never_ends_and_keeps_its_beginning() {
+        let mut leases = Leases::new();
+        let wanted = [DomainName::parse("a.example.com").unwrap()].into();
+        for minute in 0..2 * 24 * 60 {
+            learn(&mut leases, &[("20.0.0.1", 60 - minute % 60)], minute * 60);
+            assert_eq!(leases.prune(&wanted, at(minute * 60)), 0);
+        }
+        assert_eq!((leases.len(), lease(&leases, "20.0.0.1").since), (1, at(0)));
+    }
+
+    #[test]
+    fn pruning_takes_what_expired_and_what_nobody_wants() {
+        let mut leases = Leases::new();
+        learn(&mut leases, &[("20.0.0.1", 60), ("20.0.0.2", 600)], 0);
+        let wanted = [DomainName::parse("a.example.com").unwrap()].into();
+        assert_eq!(leases.prune(&wanted, at(660)), 1);
+        assert_eq!(leases.prune(&BTreeSet::new(), at(660)), 1);
+        assert!(leases.is_empty());
     }
 }
