@@ -40,6 +40,7 @@ impl Gateway {
                 udp: 180 * ticks,
                 icmp: 30 * ticks,
                 fragment: 30 * ticks,
+                ..Timeouts::default()
             },
             ..Config::default()
         };

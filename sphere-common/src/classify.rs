@@ -41,12 +41,18 @@ pub struct Transport {
     pub flags: TcpFlags,
     /// Ports, or what stands for them; 0 where there are none.
     pub ports: Ports,
+    /// Bytes of the header of a TCP segment or UDP datagram.
+    pub header_bytes: u16,
 }
 
 impl Transport {
     /// A packet of which nothing is known yet.
-    pub const UNKNOWN: Self =
-        Self { kind: Kind::Other, flags: TcpFlags::NONE, ports: Ports { source_be: 0, destination_be: 0 } };
+    pub const UNKNOWN: Self = Self {
+        kind: Kind::Other,
+        flags: TcpFlags::NONE,
+        ports: Ports { source_be: 0, destination_be: 0 },
+        header_bytes: 0,
+    };
 
     /// Reads the transport header.
     ///
@@ -57,10 +63,15 @@ impl Transport {
     pub fn parse<F: Family, P: Packet>(packet: &P, network: &Network) -> Result<Self, Reason> {
         match network.protocol {
             transport::TCP => {
-                let (ports, flags) = transport::tcp(packet, network)?;
-                Ok(Self { kind: Kind::Tcp, flags, ports })
+                let (ports, flags, header_bytes) = transport::tcp(packet, network)?;
+                Ok(Self { kind: Kind::Tcp, flags, ports, header_bytes })
             }
-            transport::UDP => Ok(Self { kind: Kind::Udp, ports: transport::udp(packet, network)?, ..Self::UNKNOWN }),
+            transport::UDP => Ok(Self {
+                kind: Kind::Udp,
+                ports: transport::udp(packet, network)?,
+                header_bytes: transport::UDP_BYTES as u16,
+                ..Self::UNKNOWN
+            }),
             protocol if protocol == F::ICMP => {
                 let icmp = F::icmp(packet, network)?;
                 let kind = match icmp.message {

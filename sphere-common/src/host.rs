@@ -5,11 +5,14 @@ use std::hash::Hash;
 
 use crate::abi::{
     Cidr4Data, Cidr6Data, Config, DeviceKey, DeviceValue, Endpoint4Key, Endpoint6Key, EndpointValue, Flow4Key,
-    Flow6Key, FlowValue, Port, SubnetKey, SubnetValue,
+    Flow6Key, FlowValue, LessonCount, NameValue, Port, SIGHTING_NAME_BYTES, SightingKey, SightingValue, SubnetKey,
+    SubnetValue, Ticks, endpoint_flags,
 };
+use crate::decide::lesson::Lesson;
 use crate::decide::{Context, flows};
+use crate::dns::{MAX_NAME_STEPS, MAX_STEPS};
 use crate::family::{Family, V4, V6};
-use crate::tables::{FamilyTables, SlotRun, Tables};
+use crate::tables::{FamilyTables, Lessons, SlotRun, Tables};
 
 /// Longest-prefix match over byte strings, one hash table per prefix length in use.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +40,16 @@ impl<V: Copy> PrefixTable<V> {
     #[must_use]
     pub fn longest(&self, data: &[u8]) -> Option<V> {
         self.lengths.iter().find_map(|(bits, table)| table.get(&masked(data, *bits)).copied())
+    }
+
+    /// The value of the longest prefix that covers `data` and is no longer than it.
+    #[must_use]
+    pub fn longest_within(&self, data: &[u8]) -> Option<V> {
+        let fits = self.lengths.iter().filter(|(bits, _)| *bits as usize <= data.len() * 8);
+        fits.into_iter().find_map(|(bits, table)| {
+            let bytes = bits.div_ceil(8) as usize;
+            table.get(&masked(data.get(..bytes)?, *bits)).copied()
+        })
     }
 }
 
@@ -81,6 +94,14 @@ pub struct HostTables {
     pub devices: HashMap<DeviceKey, DeviceValue>,
     /// Indices of devices to come.
     pub free_devices: Vec<u32>,
+    /// Names that devices may ask for, by [`crate::abi::NameKeyData`].
+    pub names: PrefixTable<NameValue>,
+    /// Addresses seen in answers.
+    pub sightings: HashMap<SightingKey, SightingValue>,
+    /// Addresses that a group may still learn.
+    pub learn_quota: HashMap<u32, u32>,
+    /// Counts by the number of [`LessonCount`].
+    pub lesson_counts: HashMap<u32, u64>,
 }
 
 impl HostTables {
@@ -99,6 +120,10 @@ impl HostTables {
             subnets: PrefixTable::default(),
             devices: HashMap::new(),
             free_devices: (0..devices).rev().collect(),
+            names: PrefixTable::default(),
+            sightings: HashMap::new(),
+            learn_quota: HashMap::new(),
+            lesson_counts: HashMap::new(),
         }
     }
 }
@@ -125,6 +150,25 @@ macro_rules! family_tables {
         impl FamilyTables<$family> for HostTables {
             fn endpoint(&self, key: &<$family as Family>::EndpointKey) -> Option<EndpointValue> {
                 self.$endpoints.get(key).copied()
+            }
+            fn learn_endpoint(
+                &mut self,
+                key: &<$family as Family>::EndpointKey,
+                group: u32,
+                (rule, expires): (u32, Ticks),
+            ) -> bool {
+                if let Some(known) = self.$endpoints.get_mut(key) {
+                    known.expires = known.expires.max(expires);
+                    return true;
+                }
+                let share = self.learn_quota.entry(group).or_insert(0);
+                if *share == 0 {
+                    *self.lesson_counts.entry(LessonCount::Quota as u32).or_insert(0) += 1;
+                    return false;
+                }
+                *share -= 1;
+                self.$endpoints.insert(*key, EndpointValue { expires, rule, flags: endpoint_flags::LEARNED });
+                true
             }
             fn cidr(&self, data: <$family as Family>::CidrData) -> Option<EndpointValue> {
                 self.$cidrs.longest(zerocopy::IntoBytes::as_bytes(&data))
@@ -161,6 +205,55 @@ macro_rules! family_tables {
 
 family_tables!(V4, endpoints4, cidrs4, flows4);
 family_tables!(V6, endpoints6, cidrs6, flows6);
+
+impl Lessons for HostTables {
+    fn walk_question(&mut self, lesson: &mut Lesson) {
+        for _ in 0..MAX_NAME_STEPS {
+            if !lesson.question_step() {
+                break;
+            }
+        }
+    }
+
+    fn walk_answers(&mut self, lesson: &mut Lesson) {
+        for _ in 0..MAX_STEPS {
+            if !lesson.answer_step(self) {
+                break;
+            }
+        }
+    }
+
+    fn find_name(&mut self, lesson: &mut Lesson) -> bool {
+        let (bytes, group) = lesson.name_bytes_and_group();
+        let (at, reversed) = lesson.reversed();
+        let mut key = group.to_be_bytes().to_vec();
+        key.extend(reversed.iter().skip(at).take(bytes as usize));
+        key.push(0);
+        match self.names.longest_within(&key) {
+            Some(name) => {
+                lesson.name = name;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn sight(&mut self, key: &SightingKey, lesson: &Lesson, end_and_ttl: (Ticks, u32)) {
+        let blank = SightingValue {
+            expires: 0,
+            seen: 0,
+            device: [0; 16],
+            ttl: 0,
+            name_bytes: 0,
+            name: [0; SIGHTING_NAME_BYTES],
+        };
+        lesson.sighting(end_and_ttl, self.sightings.entry(*key).or_insert(blank));
+    }
+
+    fn count(&mut self, what: LessonCount) {
+        *self.lesson_counts.entry(what as u32).or_insert(0) += 1;
+    }
+}
 
 impl Tables for HostTables {
     fn port(&self, ifindex: u32) -> Option<Port> {

@@ -28,11 +28,11 @@ pub struct NameBuffer {
     pub label_left: u32,
     /// Lower-case text, dots between labels.
     pub text: [u8; 256],
-    /// The text reversed, its last byte at `KEY_END - 1`... its first at `KEY_END`: behind it stands a zero.
+    /// The text reversed: its first byte stands at [`KEY_END`], the others before it, behind it a zero.
     pub reversed: [u8; REVERSED_BYTES],
 }
 
-/// Where the first byte of the text stands in [`NameBuffer::reversed`].
+/// Where the first byte of the text stands in [`NameBuffer::reversed`]; all bits set.
 pub const KEY_END: usize = 255;
 /// Room for a reversed name that may begin anywhere, with a whole key behind its beginning.
 pub const REVERSED_BYTES: usize = 512;
@@ -53,7 +53,7 @@ impl NameBuffer {
         self.label_left = 0;
     }
 
-    /// Takes the next byte of a name on the wire (uncompressed). False when the name cannot be taken.
+    /// Takes the next byte of a name on the wire (uncompressed).
     #[inline(always)]
     #[must_use]
     pub fn push(&mut self, byte: u8) -> Taken {
@@ -85,7 +85,8 @@ impl NameBuffer {
         if let Some(slot) = self.text.get_mut(at) {
             *slot = byte;
         }
-        if let Some(slot) = self.reversed.get_mut(KEY_END - at) {
+        // `KEY_END - at`, written so that the verifier sees an offset that is added and never negative.
+        if let Some(slot) = self.reversed.get_mut(at ^ KEY_END) {
             *slot = byte;
         }
         self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME);
@@ -97,7 +98,7 @@ impl NameBuffer {
     #[must_use]
     #[inline(always)]
     pub fn reversed_at(&self) -> usize {
-        KEY_END + 1 - self.bytes as usize
+        (self.bytes as usize & KEY_END ^ KEY_END) + 1
     }
 }
 

@@ -1,7 +1,8 @@
 //! The look-ups that deciding needs: BPF maps in the kernel, ordinary collections on the host.
 
 use crate::abi::{DeviceKey, DeviceValue, EndpointValue, FlowValue, Port, SubnetKey, SubnetValue, Ticks, Timeouts};
-use crate::decide::Context;
+use crate::abi::{LessonCount, SightingKey};
+use crate::decide::{Context, lesson::Lesson};
 use crate::family::{Family, V4, V6};
 
 /// The flow slots of one device, and which of them to try.
@@ -46,6 +47,9 @@ impl SlotRun {
 pub trait FamilyTables<F: Family> {
     /// The exact endpoint.
     fn endpoint(&self, key: &F::EndpointKey) -> Option<EndpointValue>;
+    /// Allows the endpoint for `rule` until a tick, or prolongs it: an end is raised, never lowered. A new entry counts
+    /// against the share of its group; false when the share is used up or the table is full.
+    fn learn_endpoint(&mut self, key: &F::EndpointKey, group: u32, rule_and_end: (u32, Ticks)) -> bool;
     /// The longest prefix that covers `data`.
     fn cidr(&self, data: F::CidrData) -> Option<EndpointValue>;
     /// The flow.
@@ -65,8 +69,22 @@ pub trait FamilyTables<F: Family> {
     fn set_slot(&mut self, index: u32, key: &F::FlowKey);
 }
 
+/// What reading DNS needs: loops that the verifier walks once, and the tables of names and sightings.
+pub trait Lessons {
+    /// Takes [`Lesson::question_step`] until it says no, at most [`crate::dns::MAX_NAME_STEPS`] times.
+    fn walk_question(&mut self, lesson: &mut Lesson);
+    /// Takes [`Lesson::answer_step`] until it says no, at most [`crate::dns::MAX_STEPS`] times.
+    fn walk_answers(&mut self, lesson: &mut Lesson);
+    /// Looks the asked name up for the lesson's group and notes there what it opens. False when no rule knows it.
+    fn find_name(&mut self, lesson: &mut Lesson) -> bool;
+    /// Notes that an address was seen.
+    fn sight(&mut self, key: &SightingKey, lesson: &Lesson, end_and_ttl: (Ticks, u32));
+    /// Counts.
+    fn count(&mut self, what: LessonCount);
+}
+
 /// All tables.
-pub trait Tables: FamilyTables<V4> + FamilyTables<V6> {
+pub trait Tables: FamilyTables<V4> + FamilyTables<V6> + Lessons {
     /// The device port with this interface index.
     fn port(&self, ifindex: u32) -> Option<Port>;
     /// The device subnet in the trie that holds this address on this port.

@@ -163,6 +163,16 @@ reasons! {
     Unsolicited = 37, "unsolicited", "no flow of the device and no inbound rule explains it";
     /// Multicast beyond the link.
     Multicast = 38, "multicast", "multicast that no rule allows";
+    /// A query for a name that no rule allows.
+    QueryName = 40, "query-name", "asked for a name that no rule allows";
+    /// A query for a record type that the name's rule does not allow.
+    QueryType = 41, "query-type", "asked for a record type that the rule does not allow";
+    /// A message at the DNS port that is no query with one question.
+    QueryMalformed = 42, "query-malformed", "a message to a resolver that is no plain query";
+    /// An answer that belongs to no query of this device.
+    AnswerUnasked = 43, "answer-unasked", "a DNS answer that the device did not ask for";
+    /// An answer that could not be judged and was not released in time.
+    AnswerHeld = 44, "answer-held", "a DNS answer that was held until it could be judged";
     /// The programs were attached without a configuration.
     Unconfigured = 39, "unconfigured", "the data plane has no configuration";
 }

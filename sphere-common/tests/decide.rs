@@ -40,6 +40,7 @@ impl Gateway {
                 udp: 180 * TICKS as u32,
                 icmp: 30 * TICKS as u32,
                 fragment: 30 * TICKS as u32,
+                ..Timeouts::default()
             },
             ..Config::default()
         };

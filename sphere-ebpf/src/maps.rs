@@ -3,18 +3,20 @@
 use aya_ebpf::bindings::{BPF_EXIST, BPF_F_NO_PREALLOC, BPF_NOEXIST};
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::generated::bpf_loop;
+use aya_ebpf::helpers::generated::{bpf_loop, bpf_map_lookup_elem};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::Key;
-use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray, Queue, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, Queue, RingBuf};
 use sphere_common::abi::{
     COUNTER_SLOTS, Cidr4Data, Cidr6Data, Clock, Config, Counter, DeviceKey, DeviceValue, Endpoint4Key, Endpoint6Key,
-    EndpointValue, EventBudget, Flow4Key, Flow6Key, FlowValue, GroupLabel, MAX_GROUPS, Port, RuleLabel, SubnetKey,
-    SubnetValue,
+    EndpointValue, EventBudget, Flow4Key, Flow6Key, FlowValue, GroupLabel, LessonCount, MAX_GROUPS, NameKeyData,
+    NameValue, Port, RuleLabel, SightingKey, SightingValue, SubnetKey, SubnetValue, Ticks, endpoint_flags,
 };
+use sphere_common::decide::lesson::Lesson;
 use sphere_common::decide::{Context, Workspace, flows};
+use sphere_common::dns::{MAX_NAME_STEPS, MAX_STEPS};
 use sphere_common::family::{Family, V4, V6};
-use sphere_common::tables::{FamilyTables, SlotRun, Tables};
+use sphere_common::tables::{FamilyTables, Lessons, SlotRun, Tables};
 
 /// Room for entries until the daemon says otherwise.
 const PLACEHOLDER: u32 = 1024;
@@ -68,6 +70,22 @@ static RULE_LABELS: Array<RuleLabel> = Array::with_max_entries(PLACEHOLDER, 0);
 #[map]
 static GROUP_LABELS: Array<GroupLabel> = Array::with_max_entries(MAX_GROUPS, 0);
 
+#[map]
+static NAMES: LpmTrie<NameKeyData, NameValue> = LpmTrie::with_max_entries(PLACEHOLDER, BPF_F_NO_PREALLOC);
+#[map]
+static SIGHTINGS: LruHashMap<SightingKey, SightingValue> = LruHashMap::with_max_entries(PLACEHOLDER, 0);
+#[map]
+static LEARN_QUOTA: Array<u32> = Array::with_max_entries(MAX_GROUPS, 0);
+#[map]
+static LESSON_COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(LessonCount::ALL.len() as u32, 0);
+/// Where a sighting is put together.
+#[map]
+static SIGHTING: PerCpuArray<SightingValue> = PerCpuArray::with_max_entries(1, 0);
+/// Bytes before the name in a name key: prefix length and group.
+const NAME_KEY_HEAD: usize = 8;
+/// Bytes of the name in a name key.
+const NAME_KEY_BYTES: usize = size_of::<NameKeyData>() - 4;
+
 /// The configuration in force.
 #[inline(always)]
 pub(crate) fn config() -> Option<&'static Config> {
@@ -98,6 +116,30 @@ macro_rules! family_tables {
             fn endpoint(&self, key: &<$family as Family>::EndpointKey) -> Option<EndpointValue> {
                 // SAFETY: a torn read is at worst the old expiry beside the new rule; both were allowed.
                 unsafe { $endpoints.get(key) }.copied()
+            }
+            #[inline(always)]
+            fn learn_endpoint(
+                &mut self,
+                key: &<$family as Family>::EndpointKey,
+                group: u32,
+                (rule, expires): (u32, Ticks),
+            ) -> bool {
+                if let Some(known) = $endpoints.get_ptr_mut(key) {
+                    // SAFETY: the pointer is to a live value of the table. Of two CPUs that raise the end at once the
+                    // later may win with the earlier end; both ends are in the future.
+                    unsafe {
+                        if (*known).expires < expires {
+                            (*known).expires = expires;
+                        }
+                    }
+                    return true;
+                }
+                if !take_share(group) {
+                    self.count(LessonCount::Quota);
+                    return false;
+                }
+                let value = EndpointValue { expires, rule, flags: endpoint_flags::LEARNED };
+                $endpoints.insert(key, value, 0).is_ok()
             }
             #[inline(always)]
             fn cidr(&self, data: <$family as Family>::CidrData) -> Option<EndpointValue> {
@@ -158,6 +200,94 @@ macro_rules! family_tables {
 
 family_tables!(V4, ENDPOINTS4, CIDRS4, FLOWS4, SLOTS4);
 family_tables!(V6, ENDPOINTS6, CIDRS6, FLOWS6, SLOTS6);
+
+impl Lessons for KernelTables {
+    #[inline(always)]
+    fn walk_question(&mut self, _lesson: &mut Lesson) {
+        unsafe extern "C" fn step(_: u32, _: *mut c_void) -> i64 {
+            let Some(workspace) = workspace() else {
+                return 1;
+            };
+            i64::from(!workspace.lesson.question_step())
+        }
+        // SAFETY: the callback has the signature that the helper asks for, and takes no context.
+        unsafe { bpf_loop(MAX_NAME_STEPS, step as *mut c_void, core::ptr::null_mut(), 0) };
+    }
+
+    #[inline(always)]
+    fn walk_answers(&mut self, _lesson: &mut Lesson) {
+        unsafe extern "C" fn step(_: u32, _: *mut c_void) -> i64 {
+            let Some(workspace) = workspace() else {
+                return 1;
+            };
+            i64::from(!workspace.lesson.answer_step(&mut KernelTables))
+        }
+        // SAFETY: the callback has the signature that the helper asks for, and takes no context.
+        unsafe { bpf_loop(MAX_STEPS, step as *mut c_void, core::ptr::null_mut(), 0) };
+    }
+
+    #[inline(always)]
+    fn find_name(&mut self, lesson: &mut Lesson) -> bool {
+        let (bytes, group) = lesson.name_bytes_and_group();
+        let (at, reversed) = lesson.reversed();
+        // The key is built where the name lies: length and group before it, the zero behind it is there.
+        let at = (at - NAME_KEY_HEAD) & 0xff;
+        let Some(room) = reversed.get_mut(at..at + NAME_KEY_HEAD + NAME_KEY_BYTES) else {
+            return false;
+        };
+        let bits = 32 + 8 * (bytes + 1);
+        let key = room.as_mut_ptr();
+        // SAFETY: the room holds a whole key; the map copies it and what it finds is copied before anything changes it.
+        unsafe {
+            key.cast::<[u8; 4]>().write(bits.to_ne_bytes());
+            key.add(4).cast::<[u8; 4]>().write(group.to_be_bytes());
+            let found = bpf_map_lookup_elem((&raw const NAMES).cast_mut().cast(), key.cast());
+            if found.is_null() {
+                return false;
+            }
+            lesson.name = *found.cast::<NameValue>();
+        }
+        true
+    }
+
+    #[inline(always)]
+    fn sight(&mut self, key: &SightingKey, lesson: &Lesson, end_and_ttl: (Ticks, u32)) {
+        let Some(room) = SIGHTING.get_ptr_mut(0) else {
+            return;
+        };
+        // SAFETY: the pointer is to this CPU's own value, and a program is not interrupted by itself.
+        let room = unsafe { &mut *room };
+        lesson.sighting(end_and_ttl, room);
+        // Sightings only explain: one that finds no room is not missed by any packet.
+        if SIGHTINGS.insert(key, &*room, 0).is_err() {}
+    }
+
+    #[inline(always)]
+    fn count(&mut self, what: LessonCount) {
+        if let Some(count) = LESSON_COUNTERS.get_ptr_mut(what as u32) {
+            // SAFETY: the pointer is to this CPU's own value, and a program is not interrupted by itself.
+            unsafe { *count += 1 };
+        }
+    }
+}
+
+/// Takes one address from the share of a group; the daemon gives it back when it removes an entry.
+#[inline(always)]
+fn take_share(group: u32) -> bool {
+    match LEARN_QUOTA.get_ptr_mut(group) {
+        // SAFETY: the pointer is to a live value of the array. Two CPUs may take the same share: the bound is off by as
+        // many as there are CPUs, and set right by the daemon.
+        Some(share) => unsafe {
+            let left = *share;
+            if left == 0 {
+                return false;
+            }
+            *share = left - 1;
+            true
+        },
+        None => false,
+    }
+}
 
 impl Tables for KernelTables {
     #[inline(always)]

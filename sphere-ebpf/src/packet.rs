@@ -1,6 +1,9 @@
 //! A frame between two pointers, read so that the verifier can follow every access.
 
+use aya_ebpf::EbpfContext as _;
+use aya_ebpf::helpers::generated::{bpf_skb_load_bytes, bpf_xdp_load_bytes};
 use aya_ebpf::programs::{TcContext, XdpContext};
+use sphere_common::dns::MESSAGE_BYTES;
 use sphere_common::packet::Packet;
 
 /// Offsets beyond are never read: it bounds every variable offset for the verifier.
@@ -10,6 +13,8 @@ const MAX_OFFSET: usize = 0x1fff;
 pub(crate) trait Source {
     /// Address of the first byte, and behind the last readable one.
     fn bounds(&self) -> (usize, usize);
+    /// Copies bytes of the frame, from beyond the linear part too.
+    fn load(&self, offset: u32, bytes: u32, to: &mut [u8; MESSAGE_BYTES]) -> bool;
 }
 
 impl Source for XdpContext {
@@ -17,12 +22,22 @@ impl Source for XdpContext {
     fn bounds(&self) -> (usize, usize) {
         (self.data(), self.data_end())
     }
+    #[inline(always)]
+    fn load(&self, offset: u32, bytes: u32, to: &mut [u8; MESSAGE_BYTES]) -> bool {
+        // SAFETY: the buffer holds `bytes` bytes; the helper writes no more (kernel commit 3f364222d032).
+        unsafe { bpf_xdp_load_bytes(self.ctx, offset, to.as_mut_ptr().cast(), bytes) == 0 }
+    }
 }
 
 impl Source for TcContext {
     #[inline(always)]
     fn bounds(&self) -> (usize, usize) {
         (self.data(), self.data_end())
+    }
+    #[inline(always)]
+    fn load(&self, offset: u32, bytes: u32, to: &mut [u8; MESSAGE_BYTES]) -> bool {
+        // SAFETY: the buffer holds `bytes` bytes; the helper writes no more.
+        unsafe { bpf_skb_load_bytes(self.as_ptr().cast(), offset, to.as_mut_ptr().cast(), bytes) == 0 }
     }
 }
 
@@ -111,6 +126,12 @@ impl<S: Source> Packet for Frame<'_, S> {
             core::ptr::write_volatile(&raw mut halves[1], 0);
             core::ptr::read_volatile(halves.as_ptr().cast::<u64>()) as usize
         }
+    }
+    #[inline(always)]
+    fn copy(&self, offset: usize, bytes: usize, message: &mut [u8; MESSAGE_BYTES]) -> bool {
+        // The verifier must see a length that is neither zero nor beyond the buffer.
+        let bytes = (bytes.wrapping_sub(1) & (MESSAGE_BYTES - 1)) as u32 + 1;
+        self.source.load(offset as u32, bytes, message)
     }
     #[inline(always)]
     fn renew(&mut self) {

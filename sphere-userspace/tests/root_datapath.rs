@@ -320,6 +320,7 @@ fn a_sweep_takes_what_has_ended_and_nothing_else() {
             udp: ticks(180),
             icmp: ticks(30),
             fragment: ticks(30),
+            ..Timeouts::default()
         };
         let config = Config { timeouts, ..Config::default() };
         let steps = vec![Step::PutConfig(Box::new(config))];

@@ -19,6 +19,8 @@ pub mod config_flags {
     pub const CIDRS6: u32 = 1 << 2;
     /// At least one endpoint stands for every port of its address and protocol.
     pub const WILDCARD_PORTS: u32 = 1 << 3;
+    /// Queries and answers are read: names are in the table.
+    pub const NAMES: u32 = 1 << 4;
 }
 
 /// Bits of [`Port::flags`].
@@ -67,7 +69,7 @@ pub struct SubnetValue {
     pub group: u32,
     /// 0: audit (a denial is only recorded); 1: enforce.
     pub enforce: u8,
-    /// Reserved, zero.
+    /// [`super::group_flags`].
     pub flags: u8,
     /// Reserved, zero.
     pub pad: [u8; 2],
@@ -127,8 +129,12 @@ pub struct Timeouts {
     pub icmp: u32,
     /// Later fragments of an allowed datagram (RFC 791 section 3.2 suggests 15 s; RFC 8200 section 4.5: 60 s).
     pub fragment: u32,
+    /// A DNS query that waits for its answer.
+    pub query: u32,
+    /// Zero.
+    pub pad: u32,
 }
-assert_size!(Timeouts, 24);
+assert_size!(Timeouts, 32);
 
 /// The configuration of the programs. The daemon writes the slot that is not in force, then switches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -150,8 +156,8 @@ pub struct Config {
     pub flows_per_device: u32,
     /// Event samples that each CPU may send a second.
     pub events_per_second: u32,
-    /// Reserved, zero.
-    pub pad: u32,
+    /// Keys the hashes that tie DNS answers to their queries; random.
+    pub seed: u32,
     /// Idle time-outs.
     pub timeouts: Timeouts,
     /// Device subnets, longest prefix first.
@@ -161,4 +167,4 @@ pub struct Config {
     /// Prefixes that are never valid on a device port.
     pub reserved4: [Reserved4; MAX_RESERVED],
 }
-assert_size!(Config, 40 + 24 + 160 + 352 + 32);
+assert_size!(Config, 40 + 32 + 160 + 352 + 32);

@@ -12,6 +12,8 @@ pub mod flow_kind {
     pub const FRAGMENT_OUT: u8 = 1;
     /// The later fragments of a datagram to the device; the ports hold its identification.
     pub const FRAGMENT_IN: u8 = 2;
+    /// A DNS query that waits for its answer; the peer's port holds the transaction identifier.
+    pub const QUERY: u8 = 3;
 }
 
 /// Bits of [`FlowValue::flags`].
@@ -108,5 +110,7 @@ pub struct FlowValue {
     pub flags: u8,
     /// Zero.
     pub pad: [u8; 6],
+    /// Of a DNS query: hash of the asked name; else 0.
+    pub mark: u64,
 }
-assert_size!(FlowValue, 32);
+assert_size!(FlowValue, 40);

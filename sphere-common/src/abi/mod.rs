@@ -12,6 +12,7 @@ mod endpoint;
 mod event;
 mod flow;
 mod label;
+mod name;
 
 pub use clock::Clock;
 pub use config::{
@@ -24,6 +25,10 @@ pub use endpoint::{Cidr4Data, Cidr6Data, Endpoint4Key, Endpoint6Key, EndpointVal
 pub use event::{EVENT_HEAD_BYTES, Event, EventBudget};
 pub use flow::{Flow4Key, Flow6Key, FlowState, FlowValue, flow_flags, flow_kind};
 pub use label::{GroupLabel, RuleLabel};
+pub use name::{
+    LessonCount, MAX_SERVICES, NameKeyData, NameValue, REFUSED, SIGHTING_NAME_BYTES, Service, SightingKey,
+    SightingValue, group_flags, name_flags,
+};
 
 /// Version of the layout: part of the pin path, raised by any change to this module.
 pub const VERSION: u32 = 1;
@@ -73,6 +78,14 @@ pub mod map {
     pub const EVENTS: &str = "EVENTS";
     /// Per-CPU array of one [`super::EventBudget`].
     pub const EVENT_BUDGET: &str = "EVENT_BUDGET";
+    /// Longest-prefix trie of [`super::NameValue`] by [`super::NameKeyData`].
+    pub const NAMES: &str = "NAMES";
+    /// LRU hash of [`super::SightingValue`] by [`super::SightingKey`]: for people; nothing is allowed by it.
+    pub const SIGHTINGS: &str = "SIGHTINGS";
+    /// Array of `u32` by group: addresses that the group may still learn.
+    pub const LEARN_QUOTA: &str = "LEARN_QUOTA";
+    /// Per-CPU array of `u64` by [`super::LessonCount`].
+    pub const LESSON_COUNTERS: &str = "LESSON_COUNTERS";
     /// Array of one [`super::Clock`], written by [`super::program::CLOCK`].
     pub const CLOCK: &str = "CLOCK";
     /// Array of [`super::RuleLabel`] by rule number: what a person calls the rule.

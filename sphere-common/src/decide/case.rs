@@ -3,10 +3,10 @@
 //! A case lies where its caller keeps it, in a BPF map for the programs: their stack has 512 bytes in all, and what is
 //! read back from a map makes the ways through a program merge for the verifier.
 
-use super::policy::{Outcome, Peer};
+use super::policy::{DNS_BE, Outcome, Peer};
 use super::{Context, flows};
-use crate::abi::{FlowState, FlowValue, SubnetValue, flow_flags, flow_kind};
-use crate::classify::Transport;
+use crate::abi::{FlowState, FlowValue, SubnetValue, config_flags, flow_flags, flow_kind};
+use crate::classify::{Kind, Transport};
 use crate::family::{Family, Flow};
 use crate::packet::ethernet::Link;
 use crate::packet::transport::TCP;
@@ -29,6 +29,8 @@ pub(crate) struct Case<F: Family> {
     pub(super) opens: u32,
     /// What becomes of the packet.
     pub(super) outcome: Outcome,
+    /// 1 when a DNS message of it is to be read.
+    pub(super) reads_dns: u32,
 }
 
 impl<F: Family> Default for Case<F> {
@@ -42,6 +44,7 @@ impl<F: Family> Default for Case<F> {
             link: Link::UNKNOWN,
             opens: 0,
             outcome: Outcome::deny(Reason::Unconfigured),
+            reads_dns: 0,
         }
     }
 }
@@ -100,6 +103,16 @@ impl<F: Family> Case<F> {
         self.known.flags & flow_flags::INBOUND != 0
     }
 
+    /// Notes whether the packet, which passes, carries a DNS message that is to be read.
+    #[inline(always)]
+    pub(super) fn note_dns(&mut self, context: &Context<'_>) {
+        let reads = context.config.flags & config_flags::NAMES != 0
+            && self.transport.kind == Kind::Udp
+            && self.flow.peer_port_be == DNS_BE
+            && self.network.fragment == Fragment::Whole;
+        self.reads_dns = u32::from(reads);
+    }
+
     /// Says that the packet opens its flow; [`Case::settle`] does it, in one place for all ways that lead there.
     #[inline(always)]
     pub(super) fn open(&mut self, context: &Context<'_>, (state, flags): (FlowState, u8), outcome: Outcome) -> Outcome {
@@ -112,6 +125,7 @@ impl<F: Family> Case<F> {
             state: state as u8,
             flags,
             pad: [0; 6],
+            mark: 0,
         };
         outcome
     }

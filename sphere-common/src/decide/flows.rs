@@ -19,7 +19,9 @@ pub const PROBES: u32 = 16;
 /// First tick at which the flow has ended.
 #[inline(always)]
 pub fn ends_at(timeouts: &Timeouts, protocol: u8, kind: u8, value: &FlowValue) -> Ticks {
-    let idle = if kind != flow_kind::TRANSPORT {
+    let idle = if kind == flow_kind::QUERY {
+        timeouts.query
+    } else if kind != flow_kind::TRANSPORT {
         timeouts.fragment
     } else {
         match (protocol, FlowState::from_byte(value.state)) {

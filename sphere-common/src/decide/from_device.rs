@@ -28,6 +28,7 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     };
     case.network.forget();
     case.opens = 0;
+    case.reads_dns = 0;
     case.flow.device = source;
     case.flow.peer = destination;
     match subnet::find::<F, T>(tables, context, source, &mut case.group) {
@@ -58,6 +59,7 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
         return decision.deny(outcome.reason, &case.group);
     }
     decision.pass(outcome, case.group.group);
+    case.note_dns(context);
 }
 
 /// Judges a packet of a device subnet of this port.
@@ -77,7 +79,7 @@ fn attributed<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     if let Fragment::Later { offset } = case.network.fragment {
         return case.later_fragment(tables, context, (offset, flow_kind::FRAGMENT_OUT));
     }
-    let Transport { kind, flags, ports: Ports { source_be, destination_be } } = case.transport;
+    let Transport { kind, flags, ports: Ports { source_be, destination_be }, .. } = case.transport;
     case.set_flow(case.network.protocol, (source_be, destination_be), flow_kind::TRANSPORT);
     match kind {
         Kind::Tcp => tcp(tables, context, case, flags),

@@ -7,6 +7,7 @@
 mod case;
 pub mod flows;
 mod from_device;
+pub mod lesson;
 mod policy;
 mod related;
 mod subnet;
@@ -20,6 +21,7 @@ use crate::packet::{Fragment, Packet, transport};
 use crate::tables::Tables;
 use crate::verdict::{Direction, Reason, Verdict};
 use case::Case;
+use lesson::Lesson;
 use policy::Outcome;
 
 /// Group of a frame that belongs to none.
@@ -77,6 +79,15 @@ impl Decision {
         self.deny(reason, &SubnetValue { group: NO_GROUP, enforce, ..SubnetValue::default() });
     }
 
+    /// Takes back a pass when reading the DNS message has given a reason to.
+    #[inline(always)]
+    fn revise<F: Family, P: Packet>(&mut self, packet: &P, case: &Case<F>, direction: Direction) {
+        if case.outcome.is_denial() {
+            self.name_transport::<F, P>(packet, case, direction);
+            self.deny(case.outcome.reason, &case.group);
+        }
+    }
+
     /// Names device and peer.
     #[inline(always)]
     fn name<F: Family>(&mut self, case: &Case<F>) {
@@ -132,13 +143,15 @@ pub struct Workspace {
     link: Link,
     v4: Case<V4>,
     v6: Case<V6>,
+    /// The DNS message in hand.
+    pub lesson: Lesson,
 }
 
 impl Default for Workspace {
     fn default() -> Self {
         let (verdict, reason, subject) = (Verdict::Pass, Reason::OtherSubnet, Subject::default());
         let decision = Decision { verdict, reason, rule: 0, group: NO_GROUP, subject };
-        Self { decision, link: Link::UNKNOWN, v4: Case::default(), v6: Case::default() }
+        Self { decision, link: Link::UNKNOWN, v4: Case::default(), v6: Case::default(), lesson: Lesson::default() }
     }
 }
 
@@ -149,13 +162,23 @@ pub fn ingress<P: Packet, T: Tables>(packet: &mut P, tables: &mut T, context: &C
         return;
     }
     packet.renew();
-    let Workspace { decision, link, v4, v6 } = workspace;
+    let Workspace { decision, link, v4, v6, lesson } = workspace;
     if link.ethertype_be == ethernet::IPV4_BE {
         v4.link = *link;
         from_device::judge::<V4, P, T>(packet, tables, context, (v4, decision));
+        if v4.reads_dns != 0 {
+            packet.renew();
+            lesson::judge::<V4, P, T>((packet, tables), context, (v4, lesson), Direction::Ingress);
+            decision.revise::<V4, P>(packet, v4, Direction::Ingress);
+        }
     } else {
         v6.link = *link;
         from_device::judge::<V6, P, T>(packet, tables, context, (v6, decision));
+        if v6.reads_dns != 0 {
+            packet.renew();
+            lesson::judge::<V6, P, T>((packet, tables), context, (v6, lesson), Direction::Ingress);
+            decision.revise::<V6, P>(packet, v6, Direction::Ingress);
+        }
     }
 }
 
@@ -166,13 +189,23 @@ pub fn egress<P: Packet, T: Tables>(packet: &mut P, tables: &mut T, context: &Co
         return;
     }
     packet.renew();
-    let Workspace { decision, link, v4, v6 } = workspace;
+    let Workspace { decision, link, v4, v6, lesson } = workspace;
     if link.ethertype_be == ethernet::IPV4_BE {
         v4.link = *link;
         to_device::judge::<V4, P, T>(packet, tables, context, (v4, decision));
+        if v4.reads_dns != 0 {
+            packet.renew();
+            lesson::judge::<V4, P, T>((packet, tables), context, (v4, lesson), Direction::Egress);
+            decision.revise::<V4, P>(packet, v4, Direction::Egress);
+        }
     } else {
         v6.link = *link;
         to_device::judge::<V6, P, T>(packet, tables, context, (v6, decision));
+        if v6.reads_dns != 0 {
+            packet.renew();
+            lesson::judge::<V6, P, T>((packet, tables), context, (v6, lesson), Direction::Egress);
+            decision.revise::<V6, P>(packet, v6, Direction::Egress);
+        }
     }
 }
 

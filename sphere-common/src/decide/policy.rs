@@ -106,7 +106,7 @@ fn prefix<F: Family, T: Tables + FamilyTables<F>>(tables: &T, peer: &Peer<F::Add
     FamilyTables::<F>::cidr(tables, F::cidr_data(group, address, 0, 0))
 }
 
-const DNS_BE: u16 = 53_u16.to_be();
+pub(super) const DNS_BE: u16 = 53_u16.to_be();
 const DNS_TLS_BE: u16 = 853_u16.to_be();
 
 /// Why a destination that no rule allows is denied.

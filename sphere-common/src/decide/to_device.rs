@@ -28,6 +28,7 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     };
     case.network.forget();
     case.opens = 0;
+    case.reads_dns = 0;
     case.flow.device = destination;
     case.flow.peer = source;
     match subnet::find::<F, T>(tables, context, destination, &mut case.group) {
@@ -45,6 +46,7 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
         return decision.deny(outcome.reason, &case.group);
     }
     decision.pass(outcome, case.group.group);
+    case.note_dns(context);
 }
 
 /// Judges a packet to a device subnet of this port.
@@ -64,7 +66,7 @@ fn attributed<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     if let Fragment::Later { offset } = case.network.fragment {
         return case.later_fragment(tables, context, (offset, flow_kind::FRAGMENT_IN));
     }
-    let Transport { kind, flags, ports: Ports { source_be, destination_be } } = case.transport;
+    let Transport { kind, flags, ports: Ports { source_be, destination_be }, .. } = case.transport;
     case.set_flow(case.network.protocol, (destination_be, source_be), flow_kind::TRANSPORT);
     match kind {
         Kind::Tcp => tcp(tables, context, case, flags),

@@ -9,6 +9,8 @@ pub mod ipv4;
 pub mod ipv6;
 pub mod transport;
 
+use crate::dns::MESSAGE_BYTES;
+
 /// A frame that can be read within its bounds.
 pub trait Packet {
     /// The byte at `offset`, or `None` beyond what can be read.
@@ -29,6 +31,9 @@ pub trait Packet {
     /// which differs between the ways through a header and keeps them apart behind it.
     #[inline(always)]
     fn renew(&mut self) {}
+    /// Copies `bytes` bytes of the frame (at least one, at most [`MESSAGE_BYTES`]) from `offset` to the beginning of
+    /// `message`. False when they are not all there.
+    fn copy(&self, offset: usize, bytes: usize, message: &mut [u8; MESSAGE_BYTES]) -> bool;
     /// Length of the whole frame in bytes, also where not all of it can be read.
     fn frame_bytes(&self) -> u32;
 }
@@ -46,6 +51,15 @@ impl Packet for &[u8] {
     }
     fn u64_be(&self, offset: usize) -> Option<u64> {
         array(self, offset).map(u64::from_ne_bytes)
+    }
+    fn copy(&self, offset: usize, bytes: usize, message: &mut [u8; MESSAGE_BYTES]) -> bool {
+        match (self.get(offset..offset + bytes), message.get_mut(..bytes)) {
+            (Some(from), Some(to)) => {
+                to.copy_from_slice(from);
+                true
+            }
+            _ => false,
+        }
     }
     fn frame_bytes(&self) -> u32 {
         u32::try_from(self.len()).unwrap_or(u32::MAX)

@@ -8,7 +8,8 @@ pub const TCP: u8 = 6;
 /// Protocol number of UDP.
 pub const UDP: u8 = 17;
 const TCP_BYTES: u32 = 20;
-const UDP_BYTES: u32 = 8;
+/// Bytes of a UDP header.
+pub const UDP_BYTES: u32 = 8;
 
 /// Flags of a TCP segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,14 +49,14 @@ pub struct Ports {
     pub destination_be: u16,
 }
 
-/// Ports and flags of a TCP segment.
+/// Ports, flags and header length of a TCP segment.
 ///
 /// # Errors
 ///
 /// [`Reason::Malformed`] when the header is cut off or its data offset is below 5 or beyond the packet;
 /// [`Reason::FragmentOverlap`] when it is cut off because the first fragment is too small (RFC 1858 section 3).
 #[inline(always)]
-pub fn tcp<P: Packet>(packet: &P, network: &Network) -> Result<(Ports, TcpFlags), Reason> {
+pub fn tcp<P: Packet>(packet: &P, network: &Network) -> Result<(Ports, TcpFlags, u16), Reason> {
     let at = network.payload();
     let short = cut_off(network);
     if network.payload_bytes < TCP_BYTES {
@@ -71,7 +72,7 @@ pub fn tcp<P: Packet>(packet: &P, network: &Network) -> Result<(Ports, TcpFlags)
     if offset > network.payload_bytes {
         return Err(short);
     }
-    Ok((ports, TcpFlags(flags)))
+    Ok((ports, TcpFlags(flags), offset as u16))
 }
 
 /// Ports of a UDP datagram.

@@ -284,6 +284,7 @@ fn config(enforce: bool) -> Config {
             udp: u32::MAX,
             icmp: u32::MAX,
             fragment: u32::MAX,
+            ..Timeouts::default()
         },
         ..Config::default()
     };
