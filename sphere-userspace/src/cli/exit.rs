@@ -52,7 +52,7 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     }
     match error.downcast_ref::<DaemonError>() {
         Some(DaemonError::Datapath(error)) => exit_of_datapath(error),
-        Some(DaemonError::Plan(_)) => Exit::Policy,
+        Some(DaemonError::Misfit(_)) => Exit::Policy,
         None => error.downcast_ref::<DatapathError>().map_or(Exit::Failure, exit_of_datapath),
     }
 }

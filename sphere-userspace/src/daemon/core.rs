@@ -6,11 +6,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::plan::{self, PlanError};
+use super::news::News;
 use crate::audit::Directory;
 use crate::datapath::{Datapath, DatapathError, PortSpec, monotonic, snapshot};
 use crate::policy::Policy;
-use crate::reconcile::{GatewayFacts, Installed, LeaseSource, LeaseTerms, Leases};
+use crate::reconcile::{
+    Changeset, Desired, GatewayFacts, Inputs, Installed, LeaseSource, LeaseTerms, Leases, Misfit, Standings,
+};
 use crate::resolve::{Outcome, Resolution};
 
 /// What can go wrong in the daemon.
@@ -21,7 +23,18 @@ pub enum DaemonError {
     Datapath(#[from] DatapathError),
     /// The policy does not fit the tables.
     #[error(transparent)]
-    Plan(#[from] PlanError),
+    Misfit(#[from] Misfit),
+}
+
+/// What came of a question, as far as the tables go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Learned {
+    /// Nothing.
+    Nothing,
+    /// Known addresses hold for longer: the tables can wait for more of it.
+    Ends,
+    /// New addresses: devices may be about to use them.
+    Addresses,
 }
 
 /// The owner of the tables.
@@ -30,10 +43,12 @@ pub struct Core<D> {
     datapath: D,
     policy: Policy,
     leases: Leases,
+    standings: Standings,
     facts: GatewayFacts,
     installed: Installed,
     directory: Arc<Directory>,
     unprotected: BTreeSet<String>,
+    news: News,
 }
 
 impl<D: Datapath> Core<D> {
@@ -45,11 +60,21 @@ impl<D: Datapath> Core<D> {
     pub fn open(datapath: D, policy: Policy, directory: Arc<Directory>) -> Result<Self, DaemonError> {
         let facts = datapath.facts()?;
         let installed = datapath.installed()?;
-        let leases = plan::restore(&policy, &installed, &datapath.clock()?, monotonic::now());
+        let leases = Leases::restored(&policy, &installed, (&datapath.clock()?, monotonic::now()));
         for (name, address, _) in leases.iter() {
             directory.learn(&name.to_string(), [address]);
         }
-        let core = Self { datapath, policy, leases, facts, installed, directory, unprotected: BTreeSet::new() };
+        let core = Self {
+            datapath,
+            policy,
+            leases,
+            standings: Standings::default(),
+            facts,
+            installed,
+            directory,
+            unprotected: BTreeSet::new(),
+            news: News::default(),
+        };
         core.tell_directory();
         Ok(core)
     }
@@ -111,13 +136,17 @@ impl<D: Datapath> Core<D> {
         &mut self.datapath
     }
 
-    /// Takes up what came of a question. Only answers change anything; [`Core::reconcile`] is to follow.
-    pub fn learn(&mut self, resolution: &Resolution) {
-        let Outcome::Answer(answer) = &resolution.outcome else { return };
+    /// Takes up what came of a question, and says what is to follow.
+    pub fn learn(&mut self, resolution: &Resolution) -> Learned {
+        if let Some(turn) = self.standings.record(resolution) {
+            News::tell_turn(resolution, &turn);
+        }
+        let Outcome::Answer(answer) = &resolution.outcome else { return Learned::Nothing };
         let name = &resolution.question.name;
         let terms = LeaseTerms::from(&self.policy.resolver);
-        self.leases.learn(name, answer, &terms, (resolution.at, LeaseSource::Polled));
+        let new = self.leases.learn(name, answer, &terms, (resolution.at, LeaseSource::Polled));
         self.directory.learn(&name.to_string(), answer.records.iter().map(|record| record.address));
+        if new > 0 { Learned::Addresses } else { Learned::Ends }
     }
 
     /// Makes the tables what they should be.
@@ -127,17 +156,11 @@ impl<D: Datapath> Core<D> {
     /// When the policy does not fit (then nothing is changed), or a table cannot be written.
     pub fn reconcile(&mut self) -> Result<(), DaemonError> {
         let clock = self.datapath.clock()?;
-        let inputs = plan::Inputs {
-            policy: &self.policy,
-            leases: &self.leases,
-            facts: &self.facts,
-            clock: &clock,
-            now: monotonic::now(),
-        };
-        let (changes, tables) = plan::changes(&inputs, &self.installed)?;
-        if changes.early_removals > 0 {
-            tracing::warn!(removals = changes.early_removals, "a table has no room for old and new: raise its limit");
-        }
+        let (policy, leases, facts) = (&self.policy, &self.leases, &self.facts);
+        let inputs = Inputs { policy, leases, facts, clock: &clock, now: monotonic::now() };
+        let desired = Desired::new(&inputs, &self.installed)?;
+        let changes = Changeset::between(&self.installed, &desired, &policy.limits);
+        self.news.tell(&desired, &changes);
         if changes.is_empty() {
             return Ok(());
         }
@@ -147,7 +170,7 @@ impl<D: Datapath> Core<D> {
             self.installed = self.datapath.installed()?;
             return Err(error.into());
         }
-        self.installed = tables;
+        self.installed = desired.tables;
         self.tell_directory();
         Ok(())
     }
@@ -184,7 +207,8 @@ impl<D: Datapath> Core<D> {
         Ok(())
     }
 
-    /// Takes away what has ended: flows, devices, leases.
+    /// Takes away what has ended: flows, devices, leases, endpoints. The tables are read anew for it, so that what
+    /// the programs learned is known, and what somebody else changed is put right.
     ///
     /// # Errors
     ///
@@ -192,10 +216,12 @@ impl<D: Datapath> Core<D> {
     pub fn sweep(&mut self) -> Result<(), DaemonError> {
         let swept = self.datapath.sweep()?;
         tracing::debug!(?swept, "swept");
-        if self.leases.prune(&self.policy.names(), monotonic::now()) == 0 {
-            return Ok(());
+        let names = self.policy.names();
+        self.standings.keep(&names);
+        if self.leases.prune(&names, monotonic::now()) > 0 {
+            self.directory.keep(&self.leases.iter().map(|(_, address, _)| address).collect());
         }
-        self.directory.keep(&self.leases.iter().map(|(_, address, _)| address).collect());
+        self.installed = self.datapath.installed()?;
         self.reconcile()
     }
 

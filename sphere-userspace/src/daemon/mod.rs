@@ -5,9 +5,11 @@
 //! and tells it. When the daemon ends, in whatever way, enforcement goes on.
 
 mod core;
+mod news;
 mod notify;
 pub(crate) mod plan;
+mod resolver;
 mod run;
 
-pub use self::core::{Core, DaemonError};
+pub use self::core::{Core, DaemonError, Learned};
 pub use run::{Settings, run};

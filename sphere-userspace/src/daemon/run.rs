@@ -7,20 +7,21 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::core::Core;
+use super::core::{Core, Learned};
 use super::notify::notify;
 use super::plan;
+use super::resolver::resolve;
 use crate::audit::{Directory, Sinks, read_events};
 use crate::datapath::netlink::Watch;
 use crate::datapath::{Kernel, Lock, Object, Pins};
 use crate::policy::Policy;
 use crate::privilege;
-use crate::resolve::Resolution;
+use crate::resolve::{Orders, Resolution};
 
 /// How often what has ended is taken away.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -28,6 +29,10 @@ const SWEEP: Duration = Duration::from_secs(10);
 const DRAIN: Duration = Duration::from_secs(2);
 /// Answers that wait to be taken up.
 const ANSWERS: usize = 1024;
+/// How long new addresses wait for others: names are asked in bursts.
+const SOON: Duration = Duration::from_millis(100);
+/// How long addresses that are in the tables wait for their new ends.
+const LATER: Duration = Duration::from_secs(2);
 
 /// What the daemon was started with.
 #[derive(Clone, Debug)]
@@ -91,7 +96,8 @@ async fn serve(settings: &Settings, mut core: Core<Kernel>, directory: Arc<Direc
     #[cfg(feature = "datapath-log")]
     follow_programs(&mut tasks, core.datapath().ingress_program(), &cancel);
     let (sender, answers) = mpsc::channel(ANSWERS);
-    let resolver = plan::start_resolver(&mut tasks, core.policy(), sender, &cancel)?;
+    let (orders, ordered) = watch::channel(Orders::from(core.policy()));
+    spawn(&mut tasks, "resolver", resolve(ordered, sender, cancel.clone()));
     let wakers = Wakers {
         watch: Watch::new()?,
         answers,
@@ -101,7 +107,7 @@ async fn serve(settings: &Settings, mut core: Core<Kernel>, directory: Arc<Direc
     };
     // What changed between the start and the subscription was not reported.
     core.look_around()?;
-    let ended = attend(settings, &mut core, wakers, resolver, &mut tasks).await;
+    let ended = attend(settings, &mut core, wakers, &orders, &mut tasks).await;
 
     tracing::info!("stopping; enforcement stays");
     notify("STOPPING=1");
@@ -118,12 +124,14 @@ async fn attend(
     settings: &Settings,
     core: &mut Core<Kernel>,
     mut wakers: Wakers,
-    mut resolver: plan::ResolverHandle,
+    orders: &watch::Sender<Orders>,
     tasks: &mut JoinSet<(&'static str, anyhow::Result<()>)>,
 ) -> anyhow::Result<()> {
     let mut sweep = interval_at(Instant::now() + SWEEP, SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut batch = Vec::new();
+    // When the tables are to take up what was learned.
+    let mut due: Option<Instant> = None;
     loop {
         let done = tokio::select! {
             biased;
@@ -134,13 +142,18 @@ async fn attend(
                 core.look_around()
             }
             _ = wakers.hang_up.recv() => {
-                reload(settings, core, &mut resolver);
+                reload(settings, core, orders);
                 Ok(())
             }
-            count = wakers.answers.recv_many(&mut batch, ANSWERS), if !wakers.answers.is_closed() || !wakers.answers.is_empty() => {
-                tracing::debug!(count, "answers");
-                batch.drain(..).for_each(|resolution| core.learn(&resolution));
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                due = None;
                 core.reconcile()
+            }
+            count = wakers.answers.recv_many(&mut batch, ANSWERS), if is_open(&wakers.answers) => {
+                tracing::debug!(count, "answers");
+                let learned = batch.drain(..).map(|resolution| core.learn(&resolution)).max();
+                due = earlier(due, learned.unwrap_or(Learned::Nothing));
+                Ok(())
             }
             _ = sweep.tick() => core.sweep(),
             Some(ended) = tasks.join_next() => {
@@ -155,13 +168,29 @@ async fn attend(
     }
 }
 
+/// Whether answers may still come.
+fn is_open(answers: &mpsc::Receiver<Resolution>) -> bool {
+    !answers.is_closed() || !answers.is_empty()
+}
+
+/// When the tables are due after this was learned.
+fn earlier(due: Option<Instant>, learned: Learned) -> Option<Instant> {
+    let wait = match learned {
+        Learned::Nothing => return due,
+        Learned::Ends => LATER,
+        Learned::Addresses => SOON,
+    };
+    let at = Instant::now() + wait;
+    Some(due.map_or(at, |due| due.min(at)))
+}
+
 /// Reads the policy again; the old one stays when it is not valid.
-fn reload(settings: &Settings, core: &mut Core<Kernel>, resolver: &mut plan::ResolverHandle) {
+fn reload(settings: &Settings, core: &mut Core<Kernel>, orders: &watch::Sender<Orders>) {
     notify("RELOADING=1");
     match plan::load_policy(&settings.config) {
         Ok(policy) => match core.reload(policy) {
             Ok(()) => {
-                resolver.set_policy(core.policy());
+                orders.send_replace(Orders::from(core.policy()));
                 tracing::info!("policy reloaded");
             }
             Err(error) => tracing::error!(error = %chain(&error), "the old policy stays in force"),
