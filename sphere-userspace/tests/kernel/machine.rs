@@ -123,9 +123,7 @@ impl Machine {
     /// Runs the frame on both sides and compares verdict, reason, rule, group and subject. `None` when the kernel does
     /// not run a program on so short a frame.
     pub(crate) fn compare(&mut self, name: &str, frame: &[u8]) -> Option<Reason> {
-        let Some((verdict, mut kernel)) = self.in_kernel(frame) else {
-            return None;
-        };
+        let (verdict, mut kernel) = self.in_kernel(frame)?;
         let host = self.on_host(frame);
         let mut expected = fields(&host);
         if host.verdict == Verdict::Pass {
