@@ -9,13 +9,18 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, renderer::Deco
 pub struct Source {
     path: String,
     text: String,
+    /// Byte offsets at which lines begin; never empty.
+    line_starts: Vec<usize>,
 }
 
 impl Source {
     /// A text and what it is called.
     #[must_use]
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { path: path.into(), text: text.into() })
+        let text = text.into();
+        let after_newline = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        let line_starts = std::iter::once(0).chain(after_newline).collect();
+        Arc::new(Self { path: path.into(), text, line_starts })
     }
 
     /// What it is called.
@@ -33,10 +38,10 @@ impl Source {
     /// Line and column of a byte offset, both from 1; the column counts characters.
     #[must_use]
     pub fn position(&self, offset: usize) -> (usize, usize) {
-        let before = self.text.get(..self.clamp(offset)).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        (line, before.get(line_start..).unwrap_or_default().chars().count() + 1)
+        let offset = self.clamp(offset);
+        let line = self.line_starts.partition_point(|start| *start <= offset);
+        let start = line.checked_sub(1).and_then(|index| self.line_starts.get(index)).copied().unwrap_or(0);
+        (line, self.text.get(start..offset).unwrap_or_default().chars().count() + 1)
     }
 
     /// The nearest character boundary that is not behind the offset.

@@ -6,10 +6,18 @@
 //! its meaning, and no input makes it panic.
 
 mod diagnostic;
+mod document;
+mod findings;
 mod group;
+mod group_file;
+mod load;
 mod name;
+mod profile;
 mod service;
 mod settings;
+mod settings_file;
+mod suggest;
+mod values;
 
 use std::collections::BTreeSet;
 
@@ -19,6 +27,7 @@ pub use group::{
     Server, Target,
 };
 use ipnet::Ipv4Net;
+pub use load::{load, parse};
 pub use name::{DomainName, NameError, NamePattern};
 pub use service::{PortMatch, Protocol, Service, ServiceError};
 pub use settings::{DaemonSettings, DeniedSink, FlowTimeouts, Limits, ResolverSettings};

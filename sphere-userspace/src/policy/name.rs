@@ -167,10 +167,9 @@ impl NamePattern {
     pub fn covers(&self, name: &DomainName) -> bool {
         match self {
             Self::Exact(exact) => exact == name,
-            Self::Below(suffix) => name
-                .as_str()
-                .strip_suffix(suffix.as_str())
-                .is_some_and(|front| front.len() > 1 && front.ends_with('.')),
+            Self::Below(suffix) => {
+                name.as_str().strip_suffix(suffix.as_str()).is_some_and(|front| front.len() > 1 && front.ends_with('.'))
+            }
         }
     }
 }

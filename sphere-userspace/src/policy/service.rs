@@ -65,33 +65,48 @@ pub struct Service {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ServiceError {
     /// No slash, and not `icmp`.
-    #[error("`{0}` has no protocol: write `tcp/{0}` or `udp/{0}`")]
+    #[error("`{0}` has no protocol")]
     NoProtocol(String),
     /// Not of the form `protocol/port`.
-    #[error("`{0}` is no service: write `tcp/PORT`, `udp/PORT`, `tcp/*`, `udp/*` or `icmp`")]
+    #[error("`{0}` is no service")]
     Form(String),
     /// Another protocol.
-    #[error("unknown protocol `{0}`: use `tcp`, `udp` or `icmp`")]
+    #[error("unknown protocol `{0}`")]
     Protocol(String),
     /// Not 1 to 65535.
-    #[error("`{0}` is no port: use 1 to 65535, or `*` for every port")]
+    #[error("`{0}` is no port")]
     Port(String),
     /// A port range.
-    #[error("`{0}` is a range: list the ports one by one, or use `*` for every port")]
+    #[error("`{0}` is a range of ports")]
     Range(String),
     /// ICMP with a port.
-    #[error("`icmp` has no ports: write `icmp`")]
+    #[error("`icmp` has no ports")]
     IcmpPort,
 }
 
+impl ServiceError {
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::NoProtocol(port) => format!("write `tcp/{port}` or `udp/{port}`"),
+            Self::Form(_) => "write `tcp/PORT`, `udp/PORT`, `tcp/*`, `udp/*` or `icmp`".to_owned(),
+            Self::Protocol(_) => "use `tcp`, `udp` or `icmp`, in lower case".to_owned(),
+            Self::Port(_) => "use a port from 1 to 65535, or `*` for every port".to_owned(),
+            Self::Range(_) => "list the ports one by one, or use `*` for every port".to_owned(),
+            Self::IcmpPort => "write `icmp`".to_owned(),
+        }
+    }
+}
+
 impl Service {
-    /// One port of a protocol that has ports.
+    /// One UDP port.
     #[must_use]
     pub const fn udp(port: NonZeroU16) -> Self {
         Self { protocol: Protocol::Udp, port: PortMatch::One(port) }
     }
 
-    /// One port of a protocol that has ports.
+    /// One TCP port.
     #[must_use]
     pub const fn tcp(port: NonZeroU16) -> Self {
         Self { protocol: Protocol::Tcp, port: PortMatch::One(port) }

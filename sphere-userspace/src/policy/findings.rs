@@ -1,0 +1,128 @@
+//! What was found while one text was read: errors and warnings, each with its place.
+
+use std::{ops::Range, sync::Arc};
+
+use toml::de::DeTable;
+
+use super::diagnostic::{Diagnostic, Place, Severity, Source};
+
+/// A value and the bytes it was read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Located<T> {
+    /// The value.
+    pub(super) value: T,
+    /// Where it stands.
+    pub(super) span: Range<usize>,
+}
+
+/// What was found wrong while one source was read.
+#[derive(Debug)]
+pub(super) struct Findings {
+    source: Arc<Source>,
+    found: Vec<Diagnostic>,
+    broken_syntax: bool,
+}
+
+impl Findings {
+    /// Nothing yet.
+    pub(super) const fn new(source: Arc<Source>) -> Self {
+        Self { source, found: Vec::new(), broken_syntax: false }
+    }
+
+    /// The text that is read.
+    pub(super) const fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    /// A place in the text.
+    pub(super) fn place(&self, span: &Range<usize>) -> Place {
+        Place { source: Arc::clone(&self.source), span: span.clone() }
+    }
+
+    /// Line of a place, from 1.
+    pub(super) fn line(&self, span: &Range<usize>) -> usize {
+        self.source.position(span.start).0
+    }
+
+    /// An error at a place, and what to do about it.
+    pub(super) fn error(&mut self, span: &Range<usize>, message: impl Into<String>, remedy: impl Into<String>) {
+        self.report((Severity::Error, span), message.into(), remedy.into());
+    }
+
+    /// A warning at a place, and what to do about it.
+    pub(super) fn warn(&mut self, span: &Range<usize>, message: impl Into<String>, remedy: impl Into<String>) {
+        self.report((Severity::Warning, span), message.into(), remedy.into());
+    }
+
+    /// An error at a place, with another place that has to do with it, and how.
+    pub(super) fn error_beside(
+        &mut self,
+        span: &Range<usize>,
+        (message, remedy): (String, &str),
+        (other, how): (&Range<usize>, &str),
+    ) {
+        let (place, other) = (Some(self.place(span)), self.place(other));
+        let related = Some((other, how.to_owned()));
+        let remedy = Some(remedy.to_owned());
+        self.found.push(Diagnostic { severity: Severity::Error, message, remedy, place, related });
+    }
+
+    /// An error that says that something is absent. Where the syntax is broken, it may stand in the broken part.
+    pub(super) fn absent(&mut self, span: &Range<usize>, message: impl Into<String>, remedy: impl Into<String>) {
+        if !self.broken_syntax {
+            self.error(span, message, remedy);
+        }
+    }
+
+    /// An error at a place that has to do with another one.
+    pub(super) fn error_beside(
+        &mut self,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        remedy: &str,
+        (other, how): (Range<usize>, String),
+    ) {
+        self.report((Severity::Error, span), message.into(), remedy.to_owned());
+        let related = Some((self.place(&other), how));
+        if let Some(last) = self.found.last_mut() {
+            last.related = related;
+        }
+    }
+
+    /// Whether something found is an error.
+    pub(super) fn has_errors(&self) -> bool {
+        self.found.iter().any(|found| found.severity == Severity::Error)
+    }
+
+    /// Adds findings made in another text.
+    pub(super) fn extend(&mut self, diagnostics: Vec<Diagnostic>) {
+        self.found.extend(diagnostics);
+    }
+
+    /// Whether an error was found.
+    pub(super) fn has_errors(&self) -> bool {
+        self.found.iter().any(|found| found.severity == Severity::Error)
+    }
+
+    /// Everything found.
+    pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
+        self.found
+    }
+
+    fn report(&mut self, (severity, span): (Severity, &Range<usize>), message: String, remedy: String) {
+        let place = Some(self.place(span));
+        self.found.push(Diagnostic { severity, message, remedy: Some(remedy), place, related: None });
+    }
+
+    /// Reads the text as TOML. What the parser could not read is reported, the rest is given back.
+    pub(super) fn parse<'a>(&mut self, text: &'a str) -> Located<DeTable<'a>> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            self.broken_syntax = true;
+            let span = error.span().unwrap_or(0..0);
+            let message = error.message().lines().collect::<Vec<_>>().join(", ");
+            self.error(&span, message, "correct the TOML syntax here");
+        }
+        Located { span: table.span(), value: table.into_inner() }
+    }
+}

@@ -1,0 +1,155 @@
+//! Reads the tables about the gateway as a whole: `[daemon]`, `[resolver]`, `[limits]`, `[timeouts]`.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    ops::{Range, RangeInclusive},
+    path::PathBuf,
+    time::Duration,
+};
+
+use super::{
+    document::{Fields, Value},
+    findings::Findings,
+    settings::{DaemonSettings, DeniedSink, FlowTimeouts, Limits, ResolverSettings},
+};
+
+/// Fields of a settings table: a key, where its value goes, and what bounds it.
+macro_rules! fields {
+    ($fields:ident, $findings:ident, $into:ident, $read:ident, { $($key:ident: $bounds:expr;)* }) => {
+        $(
+            if let Some(value) = $fields.take(stringify!($key)).and_then(|value| value.$read($bounds, $findings)) {
+                $into.$key = value;
+            }
+        )*
+    };
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Reads `[daemon]`.
+pub(super) fn daemon(mut fields: Fields<'_>, findings: &mut Findings) -> DaemonSettings {
+    let mut settings = DaemonSettings::default();
+    if let Some(value) = fields.take("pin_root")
+        && let Some(text) = value.string(findings)
+    {
+        let path = PathBuf::from(text.value);
+        if path.is_absolute() {
+            settings.pin_root = path;
+        } else {
+            findings.error(&text.span, "`pin_root` is no absolute path", "write a path that begins with `/`");
+        }
+    }
+    if let Some(value) = fields.take("denied")
+        && let Some(sinks) = value.array("\"stdout\" or file paths", findings)
+    {
+        if sinks.is_empty() {
+            findings.warn(value.span(), "records of denied flows go nowhere", "add \"stdout\" or a file");
+        }
+        settings.denied = sinks.iter().filter_map(|sink| denied_sink(sink, findings)).collect();
+    }
+    fields.finish(findings);
+    settings
+}
+
+fn denied_sink(value: &Value<'_>, findings: &mut Findings) -> Option<DeniedSink> {
+    let text = value.string(findings)?;
+    match text.value {
+        "stdout" => Some(DeniedSink::Stdout),
+        path if path.starts_with('/') => Some(DeniedSink::File(PathBuf::from(path))),
+        other => {
+            let remedy = "write \"stdout\", or a path that begins with `/`";
+            findings.error(&text.span, format!("`{other}` is no place for records"), remedy);
+            None
+        }
+    }
+}
+
+/// Reads `[resolver]`.
+pub(super) fn resolver(mut fields: Fields<'_>, findings: &mut Findings) -> ResolverSettings {
+    let mut settings = ResolverSettings::default();
+    if let Some(value) = fields.take("servers")
+        && let Some(servers) = value.array("addresses", findings)
+    {
+        if servers.is_empty() {
+            let remedy = "name a server, or leave `servers` out to use /etc/resolv.conf";
+            findings.error(value.span(), "the resolver has no servers", remedy);
+        }
+        settings.servers = servers.iter().filter_map(|server| server_address(server, findings)).collect();
+    }
+    let floor = fields.take("ttl_floor");
+    let ceiling = fields.take("ttl_ceiling");
+    let ends = [&floor, &ceiling].map(|value| value.as_ref().map(|value| value.span().clone()));
+    if let Some(value) = floor.and_then(|value| value.duration(&(Duration::ZERO..DAY), findings)) {
+        settings.ttl_floor = value;
+    }
+    if let Some(value) = ceiling.and_then(|value| value.duration(&(SECOND..DAY * 8), findings)) {
+        settings.ttl_ceiling = value;
+    }
+    fields!(fields, findings, settings, duration, {
+        grace: &(Duration::ZERO..DAY * 31);
+        timeout: &(SECOND / 10..SECOND * 60);
+    });
+    if settings.ttl_floor > settings.ttl_ceiling
+        && let Some(span) = ends.into_iter().flatten().next()
+    {
+        let remedy = "raise `ttl_ceiling` or lower `ttl_floor` (their defaults are 1h and 60s)";
+        findings.error(&span, "`ttl_floor` is above `ttl_ceiling`", remedy);
+    }
+    fields.finish(findings);
+    settings
+}
+
+/// An address, or an address and a port.
+fn server_address(value: &Value<'_>, findings: &mut Findings) -> Option<SocketAddr> {
+    let text = value.string(findings)?;
+    let bare = text.value.parse::<IpAddr>().map(|address| SocketAddr::new(address, 53));
+    match bare.or_else(|_no_address| text.value.parse::<SocketAddr>()) {
+        Ok(server) if server.port() != 0 && !server.ip().is_unspecified() => Some(server),
+        Ok(_) | Err(_) => {
+            let remedy = "write an address, or an address and a port: \"192.0.2.53\", \"[2001:db8::53]:5353\"";
+            findings.error(&text.span, format!("`{}` is no server address", text.value), remedy);
+            None
+        }
+    }
+}
+
+/// Reads `[limits]`.
+pub(super) fn limits(mut fields: Fields<'_>, findings: &mut Findings) -> Limits {
+    const ENTRIES: RangeInclusive<u32> = 1..=16_777_216;
+    let mut limits = Limits::default();
+    fields!(fields, findings, limits, integer, {
+        endpoints: ENTRIES;
+        cidrs: ENTRIES;
+        devices: 1..=1_048_576;
+        flows_per_device: 16..=65_536;
+        rules: 2..=1_048_576;
+        events_per_second: 0..=10_000_000;
+    });
+    let flows = u64::from(limits.devices) * u64::from(limits.flows_per_device);
+    if flows > MAX_FLOWS {
+        let message = format!("`devices` times `flows_per_device` is {flows}, above {MAX_FLOWS}");
+        findings.error(fields.span(), message, "lower one of them: each flow takes kernel memory");
+    }
+    fields.finish(findings);
+    limits
+}
+
+/// Flow entries per family: 2 GiB of kernel memory at about 128 bytes each.
+const MAX_FLOWS: u64 = 1 << 24;
+
+/// Reads `[timeouts]`.
+pub(super) fn timeouts(mut fields: Fields<'_>, findings: &mut Findings) -> FlowTimeouts {
+    const LIFE: Range<Duration> = SECOND..Duration::from_secs(31 * 24 * 60 * 60);
+    let mut timeouts = FlowTimeouts::default();
+    fields!(fields, findings, timeouts, duration, {
+        tcp_opening: &LIFE;
+        tcp_established: &LIFE;
+        tcp_closing: &LIFE;
+        udp: &LIFE;
+        icmp: &LIFE;
+        fragment: &LIFE;
+    });
+    fields.finish(findings);
+    timeouts
+}

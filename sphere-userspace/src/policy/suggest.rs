@@ -1,0 +1,48 @@
+//! What a misspelt word may have meant.
+
+/// What a misspelt word may have meant.
+pub(super) fn suggestion(word: &str, known: &[impl AsRef<str>]) -> String {
+    let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
+    let near = known.iter().map(|candidate| (distance(word, candidate), candidate)).min();
+    match near {
+        Some((edits, candidate)) if edits <= 2 && edits < candidate.len() => {
+            format!("did you mean `{candidate}`? otherwise remove it")
+        }
+        _ if known.is_empty() => "remove it".to_owned(),
+        _ => format!("remove it, or use one of: {}", known.join(", ")),
+    }
+}
+
+/// Edits between two words (Levenshtein); words beyond 40 bytes are simply far apart.
+fn distance(a: &str, b: &str) -> usize {
+    if a.len() > 40 || b.len() > 40 {
+        return usize::MAX;
+    }
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut next = vec![i + 1];
+        for (j, to) in b.iter().enumerate() {
+            let [above, diagonal] = [row.get(j + 1), row.get(j)].map(|cost| cost.copied().unwrap_or(usize::MAX - 1));
+            let left = next.last().copied().unwrap_or(usize::MAX - 1);
+            next.push((diagonal + usize::from(from != *to)).min(above + 1).min(left + 1));
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_word_is_suggested_and_a_far_one_is_not() {
+        let known = ["endpoints", "cidrs", "rules"];
+        assert_eq!(suggestion("endpoint", &known), "did you mean `endpoints`? otherwise remove it");
+        assert_eq!(suggestion("rlues", &known), "did you mean `rules`? otherwise remove it");
+        assert_eq!(suggestion("colour", &known), "remove it, or use one of: endpoints, cidrs, rules");
+        assert_eq!(suggestion(&"x".repeat(5000), &known), "remove it, or use one of: endpoints, cidrs, rules");
+        assert_eq!(suggestion("anything", &[""; 0]), "remove it");
+    }
+}

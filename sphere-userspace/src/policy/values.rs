@@ -1,0 +1,121 @@
+//! Values that several tables share: prefixes, names, services, servers.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use ipnet::IpNet;
+
+use super::{
+    document::Value,
+    findings::Findings,
+    group::Server,
+    name::{NameError, NamePattern},
+    service::Service,
+};
+
+/// Longest name that the kernel's table of names holds.
+const MAX_NAME_BYTES: usize = sphere_common::name::MAX_NAME_BYTES;
+
+/// A prefix without host bits.
+pub(super) fn prefix(value: &Value<'_>, findings: &mut Findings) -> Option<IpNet> {
+    let text = value.string(findings)?;
+    if text.value.contains('%') {
+        let remedy = "leave the zone out: the interface of a group is named in `interfaces`";
+        findings.error(&text.span, format!("`{}` has a zone", text.value), remedy);
+        return None;
+    }
+    match text.value.parse::<IpNet>() {
+        Ok(net) if net.trunc() == net => Some(net),
+        Ok(net) => {
+            let remedy = format!("write \"{}\", or the prefix length that you mean", net.trunc());
+            findings.error(&text.span, format!("`{net}` has bits set behind its prefix length"), remedy);
+            None
+        }
+        Err(_) => {
+            let remedy = "write a prefix, such as \"10.20.0.0/24\" or \"fd00:20::/64\"";
+            findings.error(&text.span, format!("`{}` is no prefix", text.value), remedy);
+            None
+        }
+    }
+}
+
+/// One address.
+pub(super) fn address(value: &Value<'_>, findings: &mut Findings) -> Option<IpAddr> {
+    let text = value.string(findings)?;
+    match text.value.parse::<IpAddr>() {
+        Ok(address) if address.is_unspecified() || address.is_multicast() => {
+            let remedy = "name the address of one host";
+            findings.error(&text.span, format!("`{address}` is no address of a host"), remedy);
+            None
+        }
+        Ok(address) => Some(address),
+        Err(_) => {
+            let remedy = "write an IPv4 or IPv6 address; names go into `host`, prefixes into `cidr`";
+            findings.error(&text.span, format!("`{}` is no address", text.value), remedy);
+            None
+        }
+    }
+}
+
+/// A name, or `*.` and a name.
+pub(super) fn host(value: &Value<'_>, findings: &mut Findings) -> Option<NamePattern> {
+    let text = value.string(findings)?;
+    match NamePattern::parse(text.value) {
+        Ok(pattern) => checked(pattern, &text.span, findings),
+        Err(error) => {
+            let remedy = match &error {
+                NameError::Address(address) if address.parse::<IpAddr>().is_ok() => {
+                    format!("write `address = \"{address}\"` instead of `host`")
+                }
+                NameError::Star => "put the star first, as in \"*.example.com\"".to_owned(),
+                _ => "write an absolute DNS name, such as \"api.example.com\"".to_owned(),
+            };
+            findings.error(&text.span, error.to_string(), remedy);
+            None
+        }
+    }
+}
+
+fn checked(pattern: NamePattern, span: &std::ops::Range<usize>, findings: &mut Findings) -> Option<NamePattern> {
+    match &pattern {
+        NamePattern::Below(name) => {
+            let remedy = format!("name each host below {name} that devices need");
+            findings.error(span, "names below a name cannot be served yet: they would have to be asked for", remedy);
+            return None;
+        }
+        NamePattern::Exact(name) if name.as_str().len() > MAX_NAME_BYTES => {
+            let message = format!("the name is longer than {MAX_NAME_BYTES} bytes");
+            findings.error(span, message, "the kernel's table of names cannot hold it: use a shorter alias");
+            return None;
+        }
+        NamePattern::Exact(name) if name.labels().next_back() == Some("local") => {
+            let remedy = "remove it, or name the service's address";
+            findings.warn(span, "names under `local` are found by multicast DNS, which no router forwards", remedy);
+        }
+        NamePattern::Exact(_) => {}
+    }
+    Some(pattern)
+}
+
+/// A list of services, not empty.
+pub(super) fn services(value: &Value<'_>, findings: &mut Findings) -> BTreeSet<Service> {
+    const REMEDY: &str = "write `tcp/PORT`, `udp/PORT`, `tcp/*`, `udp/*` or `icmp`";
+    let Some(list) = value.array("services such as \"tcp/443\"", findings) else {
+        return BTreeSet::new();
+    };
+    if list.is_empty() {
+        findings.error(value.span(), "the rule has no ports, so it allows nothing", "name a port, such as \"tcp/443\"");
+    }
+    list.iter().filter_map(|service| service.parsed::<Service>(findings, REMEDY)).map(|found| found.value).collect()
+}
+
+/// A list of servers: addresses, or "gateway".
+pub(super) fn servers(value: &Value<'_>, findings: &mut Findings) -> BTreeSet<Server> {
+    let Some(list) = value.array("addresses or \"gateway\"", findings) else {
+        return BTreeSet::new();
+    };
+    let server = |value: &Value<'_>, findings: &mut Findings| match value.as_str() {
+        Some("gateway") => Some(Server::Gateway),
+        _ => address(value, findings).map(Server::Address),
+    };
+    list.iter().filter_map(|value| server(value, findings)).collect()
+}
