@@ -1,6 +1,6 @@
 //! The command line: what was typed becomes what is meant, one file per subcommand.
 
-// mod check;
+mod check;
 mod detach;
 mod exit;
 mod run;
@@ -39,6 +39,9 @@ enum Command {
         /// Policy file
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
     },
     /// Show what is enforced now, from the kernel; needs no daemon
     Status {
@@ -66,10 +69,7 @@ impl Arguments {
     pub fn execute(self) -> anyhow::Result<Exit> {
         match self.command {
             Command::Run { config, pin_root } => run::run(&config, pin_root.as_deref()),
-            Command::Check { file } => {
-                drop(file);
-                Ok(Exit::Done)
-            }
+            Command::Check { file, json } => check::run(&file, json),
             Command::Status { pin_root, json } => status::run(&pin_root, json),
             Command::Detach { pin_root } => detach::run(&pin_root),
         }

@@ -6,9 +6,10 @@ use anyhow::Context;
 
 use super::Exit;
 use crate::daemon::{self, Settings};
+use crate::policy;
 
 pub(super) fn run(config: &Path, pin_root: Option<&Path>) -> anyhow::Result<Exit> {
-    let policy = crate::daemon::plan::load_policy(config)?;
+    let policy = policy::load(config)?;
     for warning in &policy.warnings {
         tracing::warn!("{}", warning.render());
     }

@@ -6,7 +6,7 @@ use toml::value::Datetime;
 
 /// A day of the calendar, without time or zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Date {
+pub(super) struct Date {
     year: u16,
     month: u8,
     day: u8,
@@ -15,7 +15,7 @@ pub struct Date {
 impl Date {
     /// The day in UTC.
     #[must_use]
-    pub fn of(time: SystemTime) -> Self {
+    pub(super) fn of(time: SystemTime) -> Self {
         // A clock outside the years that can be written is no reason to fail; 1970 makes no profile outdated.
         let in_range = time.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|since| since.as_secs() < 253_402_300_800);
         let time = if in_range { time } else { SystemTime::UNIX_EPOCH };

@@ -61,9 +61,14 @@ impl<'a> Fields<'a> {
     /// Reports the keys that nobody asked for.
     pub(super) fn finish(self, findings: &mut Findings) {
         for key in self.rest() {
-            let message = format!("unknown key `{}` in {}", key.value, self.what);
-            findings.error(&key.span, message, suggestion(key.value, &self.known));
+            self.report_unknown(&key, findings);
         }
+    }
+
+    /// Reports one key as unknown.
+    pub(super) fn report_unknown(&self, key: &Located<&str>, findings: &mut Findings) {
+        let message = format!("unknown key `{}` in {}", key.value, self.what);
+        findings.error(&key.span, message, suggestion(key.value, &self.known));
     }
 }
 

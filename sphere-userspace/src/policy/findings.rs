@@ -74,26 +74,6 @@ impl Findings {
         }
     }
 
-    /// An error at a place that has to do with another one.
-    pub(super) fn error_beside(
-        &mut self,
-        span: &Range<usize>,
-        message: impl Into<String>,
-        remedy: &str,
-        (other, how): (Range<usize>, String),
-    ) {
-        self.report((Severity::Error, span), message.into(), remedy.to_owned());
-        let related = Some((self.place(&other), how));
-        if let Some(last) = self.found.last_mut() {
-            last.related = related;
-        }
-    }
-
-    /// Whether something found is an error.
-    pub(super) fn has_errors(&self) -> bool {
-        self.found.iter().any(|found| found.severity == Severity::Error)
-    }
-
     /// Adds findings made in another text.
     pub(super) fn extend(&mut self, diagnostics: Vec<Diagnostic>) {
         self.found.extend(diagnostics);

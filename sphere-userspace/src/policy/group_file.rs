@@ -217,11 +217,11 @@ fn profiles(fields: &mut Fields<'_>, findings: &mut Findings, library: &Library<
         loaded.push(profile);
     }
     let mut options = BTreeMap::new();
-    for (key, value) in fields.rest() {
-        if loaded.iter().any(|profile| profile.name == key.value) {
-            options.insert(key.value.to_owned(), value);
-        } else {
+    for key in fields.rest() {
+        if !loaded.iter().any(|profile| profile.name == key.value) {
             fields.report_unknown(&key, findings);
+        } else if let Some(value) = fields.take(key.value) {
+            options.insert(key.value.to_owned(), value);
         }
     }
     for profile in loaded {

@@ -6,12 +6,14 @@ use std::{
     ops::Range,
     path::Path,
     sync::Arc,
+    time::SystemTime,
 };
 
 use ipnet::{IpNet, Ipv4Net};
 
 use super::{
     Policy,
+    date::Date,
     diagnostic::{self, Diagnostic, PolicyErrors, Severity, Source},
     document::Fields,
     findings::Findings,
@@ -36,7 +38,7 @@ pub fn load(path: &Path) -> Result<Policy, PolicyErrors> {
         Ok(text) => {
             let directory = path.parent().unwrap_or(Path::new(""));
             let source = Source::new(path.display().to_string(), text.strip_prefix('\u{feff}').unwrap_or(&text));
-            read(&source, &Library { directory: Some(directory), today: today() })
+            read(&source, &Library { directory: Some(directory), today: Some(Date::of(SystemTime::now())) })
         }
         Err(error) => Err(PolicyErrors::new(vec![Diagnostic {
             severity: Severity::Error,
@@ -54,13 +56,7 @@ pub fn load(path: &Path) -> Result<Policy, PolicyErrors> {
 ///
 /// Everything that is wrong with it, each with its place.
 pub fn parse(text: &str, origin: &str) -> Result<Policy, PolicyErrors> {
-    read(&Source::new(origin, text), &Library { directory: None, today: String::new() })
-}
-
-/// Today as `YYYY-MM-DD`.
-fn today() -> String {
-    let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
-    now.get(..10).unwrap_or_default().to_owned()
+    read(&Source::new(origin, text), &Library { directory: None, today: None })
 }
 
 fn read(source: &Arc<Source>, library: &Library<'_>) -> Result<Policy, PolicyErrors> {
@@ -125,8 +121,8 @@ fn check(groups: &[Written], findings: &mut Findings) {
     for written in groups {
         let name = written.group.name.as_str();
         if let Some(first) = names.insert(name, &written.name_at) {
-            let related = (first.clone(), "the first one".to_owned());
-            findings.error_beside(&written.name_at, format!("two groups are called `{name}`"), "rename one", related);
+            let message = format!("two groups are called `{name}`");
+            findings.error_beside(&written.name_at, (message, "rename one"), (first, "the first one"));
         }
     }
     let reserved: BTreeSet<Ipv4Net> = groups.iter().flat_map(|written| &written.reserved).copied().collect();
@@ -143,8 +139,8 @@ fn check(groups: &[Written], findings: &mut Findings) {
             let clash = seen.iter().find(|(other, taken, _)| shares(other) && overlap(*taken, *net));
             if let Some((other, taken, first)) = clash {
                 let message = format!("`{net}` overlaps {taken} of group `{}` on the same interface", other.group.name);
-                let related = ((*first).clone(), "overlaps this one".to_owned());
-                findings.error_beside(span, message, "give each address to one group only", related);
+                let remedy = "give each address to one group only";
+                findings.error_beside(span, (message, remedy), (first, "overlaps this one"));
             }
             seen.push((written, *net, span));
         }

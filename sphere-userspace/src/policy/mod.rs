@@ -5,6 +5,7 @@
 //! network or the kernel. Invariant: what [`load`] gives back can be compiled into tables without another check of
 //! its meaning, and no input makes it panic.
 
+mod date;
 mod diagnostic;
 mod document;
 mod findings;

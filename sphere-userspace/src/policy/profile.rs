@@ -19,6 +19,7 @@ use std::{
 use ipnet::{IpNet, Ipv4Net};
 
 use super::{
+    date::Date,
     diagnostic::Source,
     document::{Fields, Value},
     findings::{Findings, Located},
@@ -36,8 +37,8 @@ const SHIPPED: &[(&str, &str)] =
 pub(super) struct Library<'a> {
     /// Directory that relative paths start from; `None` where no files may be read.
     pub(super) directory: Option<&'a Path>,
-    /// Today as `YYYY-MM-DD`, to tell profiles past their date; empty when it is not known.
-    pub(super) today: String,
+    /// Today, to tell profiles past their date; `None` when it does not matter.
+    pub(super) today: Option<Date>,
 }
 
 /// A profile.
@@ -82,12 +83,12 @@ impl Library<'_> {
         let mut own = Findings::new(Arc::clone(&source));
         let profile = parse(&source, &mut own);
         let broken = own.has_errors();
-        own.into_diagnostics().into_iter().for_each(|found| findings.push(found));
+        findings.extend(own.into_diagnostics());
         if broken {
             return None;
         }
         let (profile, valid_until) = profile?;
-        if !self.today.is_empty() && self.today > valid_until {
+        if self.today.is_some_and(|today| today > valid_until) {
             let message = format!("the profile `{}` was valid until {valid_until}", profile.name);
             findings.warn(&name.span, message, "look for a newer one: endpoints may have changed");
         }
@@ -115,7 +116,7 @@ impl Library<'_> {
 }
 
 /// Reads a profile file: the profile, and the day until which it is valid.
-fn parse(source: &Source, findings: &mut Findings) -> Option<(Profile, String)> {
+fn parse(source: &Source, findings: &mut Findings) -> Option<(Profile, Date)> {
     let table = findings.parse(source.text());
     let mut fields = Fields::new(&table.value, table.span.clone(), "a profile");
     let mut text = |key, findings: &mut Findings| {
@@ -123,10 +124,11 @@ fn parse(source: &Source, findings: &mut Findings) -> Option<(Profile, String)> 
     };
     let name = text("profile", findings);
     let version = text("version", findings);
-    let valid_until = text("valid_until", findings);
-    for key in ["source", "checked", "description"] {
+    for key in ["source", "description"] {
         text(key, findings);
     }
+    fields.require("checked", findings).and_then(|value| value.date(findings));
+    let valid_until = fields.require("valid_until", findings).and_then(|value| value.date(findings));
     let reserved = fields.take("reserved").and_then(|value| value.array("prefixes", findings)).unwrap_or_default();
     let reserved = reserved.iter().filter_map(|value| match values::prefix(value, findings)? {
         IpNet::V4(net) => Some(net),
@@ -135,10 +137,11 @@ fn parse(source: &Source, findings: &mut Findings) -> Option<(Profile, String)> 
     let reserved = reserved.collect();
     let mut options = BTreeMap::new();
     if let Some(value) = fields.take("option")
-        && let Some(table) = value.table("the options", findings)
+        && let Some(mut table) = value.table("the options", findings)
     {
-        for (key, value) in table.rest() {
-            if let Some(kind) = value.table("an option", findings).and_then(|fields| option(fields, findings)) {
+        for key in table.rest() {
+            let fields = table.take(key.value).and_then(|value| value.table("an option", findings));
+            if let Some(kind) = fields.and_then(|fields| option(fields, findings)) {
                 options.insert(key.value.to_owned(), kind);
             }
         }
@@ -310,15 +313,16 @@ fn choose(profile: &Profile, options: Option<Fields<'_>>, findings: &mut Finding
             Kind::List | Kind::Proxy => {}
         }
     }
-    let Some(fields) = options else { return chosen };
-    for (key, value) in fields.rest() {
-        let Some(kind) = profile.options.get(key.value) else {
-            let known: Vec<&str> = profile.options.keys().map(String::as_str).collect();
-            let message = format!("the profile `{}` has no option `{}`", profile.name, key.value);
-            findings.error(&key.span, message, super::suggest::suggestion(key.value, &known));
-            continue;
-        };
-        choose_one((key.value, kind), &value, &mut chosen, findings);
+    let Some(mut fields) = options else { return chosen };
+    for key in fields.rest() {
+        match (profile.options.get(key.value), fields.take(key.value)) {
+            (Some(kind), Some(value)) => choose_one((key.value, kind), &value, &mut chosen, findings),
+            _ => {
+                let known: Vec<String> = profile.options.keys().cloned().collect();
+                let message = format!("the profile `{}` has no option `{}`", profile.name, key.value);
+                findings.error(&key.span, message, super::suggest::suggestion(key.value, &known));
+            }
+        }
     }
     chosen
 }

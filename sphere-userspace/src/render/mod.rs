@@ -1,5 +1,6 @@
 //! Writes for people and machines: the model in [`Status`], a table or JSON of it.
 
+mod policy;
 mod status;
 mod table;
 
@@ -7,6 +8,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+pub use policy::{policy_errors_json, policy_json, write_policy};
 pub use status::Status;
 pub use table::write_status;
 

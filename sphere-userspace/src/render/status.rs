@@ -1,5 +1,7 @@
 //! The status as it is written: schema `sphere.status/1`.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use sphere_common::abi;
 
@@ -21,6 +23,7 @@ pub struct Status {
     pub(super) counters: Vec<CounterStatus>,
     pub(super) rules: Vec<RuleStatus>,
     pub(super) events: EventStatus,
+    pub(super) lessons: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -107,6 +110,7 @@ impl Status {
             counters: counters(snapshot),
             rules: rules(snapshot),
             events: EventStatus { sent: snapshot.events_sent, lost: snapshot.events_lost },
+            lessons: snapshot.lessons.iter().map(|(count, total)| (count.word(), *total)).collect(),
         }
     }
 }

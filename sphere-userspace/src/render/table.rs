@@ -29,10 +29,11 @@ pub fn write_status(output: &mut impl Write, status: &Status) -> io::Result<()> 
     section(output, "TABLES", &tables(status))?;
     section(output, "PACKETS", &counters(status))?;
     section(output, "RULES MOST USED", &rules(status))?;
+    section(output, "DNS", &lessons(status))?;
     writeln!(output, "\nsamples: {} sent, {} lost", status.events.sent, status.events.lost)
 }
 
-fn section(output: &mut impl Write, title: &str, table: &Table) -> io::Result<()> {
+pub(super) fn section(output: &mut impl Write, title: &str, table: &Table) -> io::Result<()> {
     if table.row_count() == 0 {
         return Ok(());
     }
@@ -44,7 +45,7 @@ fn section(output: &mut impl Write, title: &str, table: &Table) -> io::Result<()
 }
 
 /// A table without lines; the columns named in `right` hold numbers.
-fn table(header: &[&str], right: &[usize]) -> Table {
+pub(super) fn table(header: &[&str], right: &[usize]) -> Table {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
     table.set_header(header.to_vec());
@@ -97,6 +98,14 @@ fn counters(status: &Status) -> Table {
     let mut table = table(&["direction", "verdict", "reason", "packets", "bytes"], &[3, 4]);
     for row in &status.counters {
         table.add_row([row.direction, row.verdict, row.reason, &row.packets.to_string(), &row.bytes.to_string()]);
+    }
+    table
+}
+
+fn lessons(status: &Status) -> Table {
+    let mut table = table(&["of devices", "count"], &[1]);
+    for (word, total) in status.lessons.iter().filter(|(_, total)| **total > 0) {
+        table.add_row([word, total.to_string().as_str()]);
     }
     table
 }

@@ -1,0 +1,120 @@
+//! A policy expanded, for people and as JSON.
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::table;
+use crate::policy::{Diagnostic, Group, Policy, PolicyErrors};
+
+/// Writes the policy: each group with what its devices may reach, and who may reach them.
+///
+/// # Errors
+///
+/// When the output fails.
+pub fn write_policy(output: &mut impl Write, policy: &Policy) -> io::Result<()> {
+    for group in &policy.groups {
+        let join = |items: Vec<String>| items.join(" ");
+        writeln!(output, "group {} · {}", group.name, group.mode.word())?;
+        writeln!(output, "  behind     {}", join(group.interfaces.iter().map(ToString::to_string).collect()))?;
+        writeln!(output, "  subnets    {}", join(group.subnets.iter().map(ToString::to_string).collect()))?;
+        writeln!(output, "  resolvers  {}", join(group.resolvers.iter().map(ToString::to_string).collect()))?;
+        writeln!(output, "  DHCP       {}", join(group.dhcp_servers.iter().map(ToString::to_string).collect()))?;
+        for (name, version) in &group.profiles {
+            writeln!(output, "  profile    {name} {version}")?;
+        }
+        table::section(output, "  MAY REACH", &rules(group))?;
+        table::section(output, "  MAY BE REACHED FROM", &inbound(group))?;
+        writeln!(output)?;
+    }
+    let rules: usize = policy.groups.iter().map(|group| group.rules.len()).sum();
+    let (groups, names) = (policy.groups.len(), policy.names().len());
+    writeln!(output, "valid: {groups} group{}, {rules} rules, {names} names", if groups == 1 { "" } else { "s" })
+}
+
+fn rules(group: &Group) -> comfy_table::Table {
+    let mut table = table::table(&["  target", "services", "need", "from", "purpose"], &[]);
+    for rule in &group.rules {
+        let services: Vec<String> = rule.services.iter().map(ToString::to_string).collect();
+        let purpose = rule.purpose.as_deref().unwrap_or_default();
+        let target = format!("  {}{}", rule.target, if rule.allow_private { " (private too)" } else { "" });
+        table.add_row([target, services.join(" "), rule.need.word().into(), rule.origin.to_string(), purpose.into()]);
+    }
+    table
+}
+
+fn inbound(group: &Group) -> comfy_table::Table {
+    let mut table = table::table(&["  from", "device's ports", "written at", "purpose"], &[]);
+    if group.gateway_access {
+        table.add_row(["  the gateway itself", "all", "default", ""]);
+    }
+    for rule in &group.inbound {
+        let services: Vec<String> = rule.services.iter().map(ToString::to_string).collect();
+        let purpose = rule.purpose.as_deref().unwrap_or_default();
+        table.add_row([format!("  {}", rule.from), services.join(" "), rule.origin.to_string(), purpose.into()]);
+    }
+    table
+}
+
+/// The policy as one JSON object.
+#[must_use]
+pub fn policy_json(policy: &Policy) -> Value {
+    let group = |group: &Group| {
+        let strings = |items: Vec<String>| Value::from(items);
+        let rules = group.rules.iter().map(|rule| {
+            json!({
+                "target": rule.target.to_string(),
+                "services": rule.services.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "origin": rule.origin.to_string(),
+                "need": rule.need.word(),
+                "purpose": rule.purpose,
+                "allow_private": rule.allow_private,
+            })
+        });
+        let inbound = group.inbound.iter().map(|rule| {
+            json!({
+                "from": rule.from.to_string(),
+                "services": rule.services.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "origin": rule.origin.to_string(),
+                "purpose": rule.purpose,
+            })
+        });
+        json!({
+            "name": group.name.as_str(),
+            "mode": group.mode.word(),
+            "interfaces": strings(group.interfaces.iter().map(ToString::to_string).collect()),
+            "subnets": strings(group.subnets.iter().map(ToString::to_string).collect()),
+            "resolvers": strings(group.resolvers.iter().map(ToString::to_string).collect()),
+            "dhcp_servers": strings(group.dhcp_servers.iter().map(ToString::to_string).collect()),
+            "gateway_access": group.gateway_access,
+            "profiles": group.profiles,
+            "rules": rules.collect::<Vec<_>>(),
+            "inbound": inbound.collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "schema": "sphere.check/1",
+        "valid": true,
+        "warnings": policy.warnings.iter().map(diagnostic).collect::<Vec<_>>(),
+        "groups": policy.groups.iter().map(group).collect::<Vec<_>>(),
+    })
+}
+
+/// What is wrong with a policy as one JSON object.
+#[must_use]
+pub fn policy_errors_json(errors: &PolicyErrors) -> Value {
+    let found: Vec<Value> = errors.diagnostics().iter().map(diagnostic).collect();
+    json!({ "schema": "sphere.check/1", "valid": false, "diagnostics": found })
+}
+
+fn diagnostic(found: &Diagnostic) -> Value {
+    let position = found.position();
+    json!({
+        "severity": found.severity.word(),
+        "message": found.message,
+        "remedy": found.remedy,
+        "file": found.place.as_ref().map(|place| place.source.path()),
+        "line": position.map(|(line, _)| line),
+        "column": position.map(|(_, column)| column),
+    })
+}
