@@ -4,7 +4,6 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::table;
 use crate::policy::{Diagnostic, Group, Policy, PolicyErrors};
 
 /// Writes the policy: each group with what its devices may reach, and who may reach them.
@@ -23,8 +22,26 @@ pub fn write_policy(output: &mut impl Write, policy: &Policy) -> io::Result<()> 
         for (name, version) in &group.profiles {
             writeln!(output, "  profile    {name} {version}")?;
         }
-        table::section(output, "  MAY REACH", &rules(group))?;
-        table::section(output, "  MAY BE REACHED FROM", &inbound(group))?;
+        writeln!(output, "\n  may reach")?;
+        for rule in &group.rules {
+            let private = if rule.allow_private { " (private addresses too)" } else { "" };
+            writeln!(output, "    {}{private}", rule.target)?;
+            let services = join(rule.services.iter().map(ToString::to_string).collect());
+            let purpose = rule.purpose.as_deref().unwrap_or_default();
+            detail(output, &[&services, rule.need.word(), &rule.origin.to_string(), purpose])?;
+        }
+        writeln!(output, "\n  may be reached from")?;
+        if group.gateway_access {
+            writeln!(output, "    the gateway itself, at every port")?;
+        }
+        for rule in &group.inbound {
+            writeln!(output, "    {}", rule.from)?;
+            let services = join(rule.services.iter().map(ToString::to_string).collect());
+            detail(output, &[&services, &rule.origin.to_string(), rule.purpose.as_deref().unwrap_or_default()])?;
+        }
+        if !group.gateway_access && group.inbound.is_empty() {
+            writeln!(output, "    nobody")?;
+        }
         writeln!(output)?;
     }
     let rules: usize = policy.groups.iter().map(|group| group.rules.len()).sum();
@@ -32,28 +49,10 @@ pub fn write_policy(output: &mut impl Write, policy: &Policy) -> io::Result<()> 
     writeln!(output, "valid: {groups} group{}, {rules} rules, {names} names", if groups == 1 { "" } else { "s" })
 }
 
-fn rules(group: &Group) -> comfy_table::Table {
-    let mut table = table::table(&["  target", "services", "need", "from", "purpose"], &[]);
-    for rule in &group.rules {
-        let services: Vec<String> = rule.services.iter().map(ToString::to_string).collect();
-        let purpose = rule.purpose.as_deref().unwrap_or_default();
-        let target = format!("  {}{}", rule.target, if rule.allow_private { " (private too)" } else { "" });
-        table.add_row([target, services.join(" "), rule.need.word().into(), rule.origin.to_string(), purpose.into()]);
-    }
-    table
-}
-
-fn inbound(group: &Group) -> comfy_table::Table {
-    let mut table = table::table(&["  from", "device's ports", "written at", "purpose"], &[]);
-    if group.gateway_access {
-        table.add_row(["  the gateway itself", "all", "default", ""]);
-    }
-    for rule in &group.inbound {
-        let services: Vec<String> = rule.services.iter().map(ToString::to_string).collect();
-        let purpose = rule.purpose.as_deref().unwrap_or_default();
-        table.add_row([format!("  {}", rule.from), services.join(" "), rule.origin.to_string(), purpose.into()]);
-    }
-    table
+/// A line below what it belongs to; what is empty is left out.
+fn detail(output: &mut impl Write, parts: &[&str]) -> io::Result<()> {
+    let parts: Vec<&str> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
+    writeln!(output, "        {}", parts.join(" · "))
 }
 
 /// The policy as one JSON object.
