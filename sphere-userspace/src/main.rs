@@ -18,11 +18,18 @@ fn main() -> Exit {
         .init();
     match arguments.execute() {
         Ok(exit) => exit,
+        // A reader that went away, such as `head`, has read enough.
+        Err(error) if is_broken_pipe(&error) => Exit::Done,
         Err(error) => {
             tell(&error);
             exit_of(&error)
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let is_pipe = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(is_pipe))
 }
 
 /// The error and what led to it, once.

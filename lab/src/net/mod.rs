@@ -9,6 +9,7 @@ pub mod plan;
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -60,6 +61,7 @@ impl Network {
         switch.ip(&pair("uplink", "lan0", &gateway))?;
         switch.ip("link set uplink master br0\nlink set uplink up")?;
         keep_tags_in_frames(&switch)?;
+        forward_as_a_switch(&switch)?;
         build_gateway(&gateway, &internet)?;
         build_internet(&internet)?;
         let mut devices = Vec::new();
@@ -113,6 +115,18 @@ fn keep_tags_in_frames(switch: &Namespace) -> Result<()> {
     let mut command = switch.command("ethtool");
     command.args("-K uplink txvlan off tx-vlan-stag-hw-insert off".split(' '));
     process::must(command, Duration::from_secs(5)).map(drop)
+}
+
+/// Without this netfilter looks into bridged frames, and drops malformed ones before Sphere can see them. Kernels
+/// without bridge netfilter have no such parameters.
+fn forward_as_a_switch(switch: &Namespace) -> Result<()> {
+    for table in ["iptables", "ip6tables", "arptables"] {
+        let parameter = format!("net/bridge/bridge-nf-call-{table}");
+        if Path::new("/proc/sys").join(&parameter).exists() {
+            switch.sysctl(&parameter, "0")?;
+        }
+    }
+    Ok(())
 }
 
 fn build_gateway(gateway: &Namespace, internet: &Namespace) -> Result<()> {

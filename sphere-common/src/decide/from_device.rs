@@ -70,10 +70,12 @@ fn attributed<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     context: &Context<'_>,
     case: &mut Case<F>,
 ) -> Outcome {
+    let read = case.read(packet);
+    // After reading, so that the record names protocol and ports.
     if is_reserved::<F>(context, case.flow.device, case.flow.peer) {
         return Outcome::deny(Reason::Reserved);
     }
-    if let Err(reason) = case.read(packet) {
+    if let Err(reason) = read {
         return Outcome::deny(reason);
     }
     if let Fragment::Later { offset } = case.network.fragment {

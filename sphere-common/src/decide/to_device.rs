@@ -57,10 +57,11 @@ fn attributed<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     context: &Context<'_>,
     case: &mut Case<F>,
 ) -> Outcome {
+    let read = case.read(packet);
     if context.config.reserved4_len != 0 && F::is_reserved(context.config, case.flow.peer) {
         return Outcome::deny(Reason::Reserved);
     }
-    if let Err(reason) = case.read(packet) {
+    if let Err(reason) = read {
         return Outcome::deny(reason);
     }
     if let Fragment::Later { offset } = case.network.fragment {
