@@ -7,7 +7,6 @@
 mod core;
 mod news;
 mod notify;
-pub(crate) mod plan;
 mod resolver;
 mod run;
 

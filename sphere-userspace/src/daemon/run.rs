@@ -14,12 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, Learned};
 use super::notify::notify;
-use super::plan;
 use super::resolver::resolve;
 use crate::audit::{Directory, Sinks, read_events};
 use crate::datapath::netlink::Watch;
 use crate::datapath::{Kernel, Lock, Object, Pins};
-use crate::policy::Policy;
+use crate::policy::{self, Policy};
 use crate::privilege;
 use crate::resolve::{Orders, Resolution};
 
@@ -187,7 +186,7 @@ fn earlier(due: Option<Instant>, learned: Learned) -> Option<Instant> {
 /// Reads the policy again; the old one stays when it is not valid.
 fn reload(settings: &Settings, core: &mut Core<Kernel>, orders: &watch::Sender<Orders>) {
     notify("RELOADING=1");
-    match plan::load_policy(&settings.config) {
+    match policy::load(&settings.config) {
         Ok(policy) => match core.reload(policy) {
             Ok(()) => {
                 orders.send_replace(Orders::from(core.policy()));
