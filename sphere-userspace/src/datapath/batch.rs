@@ -147,7 +147,7 @@ impl RawMap {
             let result = unsafe { sys::bpf(Command::MapLookupBatch, &mut attr) };
             let errno = result.as_ref().err().and_then(io::Error::raw_os_error);
             match (result, errno) {
-                (Err(_), Some(libc::ENOSPC)) if self.shape().kind == kind::HASH => {
+                (Err(_), Some(libc::ENOSPC)) if matches!(self.shape().kind, kind::HASH | kind::LRU_HASH) => {
                     // One hash bucket holds more than there was room for.
                     room *= 2;
                     keys.resize(room * key_bytes, 0);

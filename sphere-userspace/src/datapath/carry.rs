@@ -17,7 +17,7 @@ use super::raw_map::RawMap;
 use super::sys;
 
 /// Tables that are carried entry by entry.
-const PLAIN: [&str; 12] = [
+const PLAIN: [&str; 16] = [
     abi::map::CONFIG,
     abi::map::ACTIVE,
     abi::map::PORTS,
@@ -30,6 +30,10 @@ const PLAIN: [&str; 12] = [
     abi::map::GROUP_LABELS,
     abi::map::COUNTERS,
     abi::map::RULE_COUNTERS,
+    abi::map::NAMES,
+    abi::map::SIGHTINGS,
+    abi::map::LEARN_QUOTA,
+    abi::map::LESSON_COUNTERS,
 ];
 
 /// Flows and the slots that hold them, per family.

@@ -89,7 +89,7 @@ impl Fake {
                 tables.subnets.insert(key, value);
             }
             Step::PutConfig(config) => {
-                tables.config = Config { clock_offset: 0, ticks_per_second: RATE, ..*config };
+                tables.config = Config { clock_offset: 0, seed: 0, ticks_per_second: RATE, ..*config };
             }
             Step::PutPort(ifindex, port) => {
                 tables.ports.insert(ifindex, port);

@@ -8,7 +8,7 @@ use aya::programs::ProgramInfo;
 use sphere_common::abi;
 
 use super::error::DatapathError;
-use super::maps::NAMES;
+use super::maps::PINNED;
 use super::pins::{Part, Pins, Side, pin_error, remove_link, remove_tree};
 use super::raw_map::RawMap;
 use super::tc::{self, Place};
@@ -59,7 +59,7 @@ pub(super) fn recover(pins: &Pins) -> Result<(), DatapathError> {
         return remove_tree(&pins.next(Part::Programs));
     }
     let probe = RawMap::open(&staged.join(PROBE)).map(|map| map.id()).ok();
-    let complete = NAMES.iter().all(|name| staged.join(name).exists());
+    let complete = PINNED.iter().all(|name| staged.join(name).exists());
     let in_force = probe.is_some_and(|id| linked_programs(pins).any(|program| uses(&program, id)));
     if complete && (in_force || !pins.exist()) && !pins.interfaces().is_empty() {
         tracing::warn!("completing a hand-over that was cut short");

@@ -4,6 +4,7 @@
 //! links, then the pins change places; if anything fails on the way, everything is as it was before `open`.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Instant;
@@ -17,7 +18,7 @@ use super::clock;
 use super::error::DatapathError;
 use super::events::EventRing;
 use super::handover::{abandon, move_links, programs_use_maps, recover, release};
-use super::maps::{Maps, NAMES};
+use super::maps::{Maps, PINNED};
 use super::netlink;
 use super::object::{Object, Programs};
 use super::pins::{Part, Pins, pin};
@@ -83,7 +84,7 @@ impl Kernel {
         let fits = pins.exist() && {
             let same =
                 |name: &&str| RawMap::open(&pins.map(name)).is_ok_and(|map| Some(&map.shape()) == shapes.get(name));
-            NAMES.iter().all(same)
+            PINNED.iter().all(same)
         };
         let same_build = pins.build().as_deref() == Some(object.fingerprint());
         let (origin, maps, programs, source) = if fits && same_build && programs_use_maps(pins) {
@@ -170,7 +171,7 @@ impl Kernel {
         if matches!(self.origin, Origin::Fresh | Origin::Carried) {
             let next = self.pins.begin(Part::Maps)?;
             self.staged.push(Part::Maps);
-            for name in NAMES {
+            for name in PINNED {
                 let map = self.maps.raw(name).ok_or(DatapathError::Missing { name })?;
                 pin(map.as_fd(), &next.join(name))?;
             }
@@ -189,7 +190,9 @@ impl Kernel {
     fn write_config(&self, wanted: &Config) -> Result<(), DatapathError> {
         let active = self.maps.active.lookup(&0)?.unwrap_or_default() & 1;
         let current = self.maps.config.lookup(&active)?.unwrap_or_default();
-        let config = Config { clock_offset: current.clock_offset, ticks_per_second: self.rate, ..*wanted };
+        let seed = if current.seed == 0 { random_seed() } else { current.seed };
+        let clock_offset = current.clock_offset;
+        let config = Config { clock_offset, seed, ticks_per_second: self.rate, ..*wanted };
         let other = active ^ 1;
         self.maps.config.insert(&other, &config)?;
         self.maps.active.insert(&0, &other)
@@ -301,6 +304,13 @@ impl Datapath for Kernel {
         let clock = self.clock()?;
         sweep::sweep(&self.maps, clock.ticks_at(monotonic::now()))
     }
+}
+
+/// A number that nobody outside can guess, and that is not zero.
+fn random_seed() -> u32 {
+    // The standard library takes the keys of its hashers from the system's random numbers.
+    let random = RandomState::new().build_hasher().finish();
+    (random ^ random >> 32) as u32 | 1
 }
 
 impl Drop for Kernel {

@@ -1,6 +1,6 @@
 //! Keys of the tries as the kernel has them: the prefix length, then the data.
 
-use sphere_common::abi::{Cidr4Data, Cidr6Data, SubnetKey};
+use sphere_common::abi::{Cidr4Data, Cidr6Data, NameKeyData, SubnetKey};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::reconcile::{PrefixKey, SubnetPrefix};
@@ -33,6 +33,16 @@ pub struct SubnetTrieKey {
     pub prefix_len: u32,
     /// The data.
     pub data: SubnetKey,
+}
+
+/// A key of `NAMES`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub struct NameKey {
+    /// Bits of `data` that count.
+    pub prefix_len: u32,
+    /// The data.
+    pub data: NameKeyData,
 }
 
 impl From<&PrefixKey<Cidr4Data>> for Cidr4Key {

@@ -2,18 +2,18 @@
 
 use sphere_common::abi::{
     self, Clock, Config, Counter, DeviceKey, DeviceValue, Endpoint4Key, Endpoint6Key, EndpointValue, EventBudget,
-    Flow4Key, Flow6Key, FlowValue, GroupLabel, Port, RuleLabel, SubnetValue,
+    Flow4Key, Flow6Key, FlowValue, GroupLabel, NameValue, Port, RuleLabel, SightingKey, SightingValue, SubnetValue,
 };
 
 use super::error::DatapathError;
-use super::keys::{Cidr4Key, Cidr6Key, SubnetTrieKey};
+use super::keys::{Cidr4Key, Cidr6Key, NameKey, SubnetTrieKey};
 use super::pins::Pins;
 use super::raw_map::RawMap;
 use super::table::{Table, Totals};
 use crate::policy::Limits;
 
 /// Every map that is pinned, in the order of their pins.
-pub const NAMES: [&str; 21] = [
+pub const PINNED: [&str; 25] = [
     abi::map::CONFIG,
     abi::map::ACTIVE,
     abi::map::PORTS,
@@ -35,7 +35,14 @@ pub const NAMES: [&str; 21] = [
     abi::map::CLOCK,
     abi::map::RULE_LABELS,
     abi::map::GROUP_LABELS,
+    abi::map::NAMES,
+    abi::map::SIGHTINGS,
+    abi::map::LEARN_QUOTA,
+    abi::map::LESSON_COUNTERS,
 ];
+
+/// Sightings that are kept at least.
+const SIGHTINGS_MIN: u32 = 1024;
 
 /// Entries that the policy's limits ask for; `None` for a map of fixed size.
 #[must_use]
@@ -47,7 +54,8 @@ pub(super) fn capacity(limits: &Limits, name: &str) -> Option<u32> {
         abi::map::FLOWS4 | abi::map::FLOWS6 | abi::map::SLOTS4 | abi::map::SLOTS6 => {
             Some(limits.devices.saturating_mul(limits.flows_per_device))
         }
-        abi::map::RULE_COUNTERS | abi::map::RULE_LABELS => Some(limits.rules),
+        abi::map::RULE_COUNTERS | abi::map::RULE_LABELS | abi::map::NAMES => Some(limits.rules),
+        abi::map::SIGHTINGS => Some((limits.endpoints / 4).max(SIGHTINGS_MIN)),
         _ => None,
     }
 }
@@ -97,6 +105,14 @@ pub struct Maps {
     pub rule_labels: Table<u32, RuleLabel>,
     /// Names of groups.
     pub group_labels: Table<u32, GroupLabel>,
+    /// Names that devices may ask for.
+    pub names: Table<NameKey, NameValue>,
+    /// Addresses seen in answers.
+    pub sightings: Table<SightingKey, SightingValue>,
+    /// Addresses that each group may still learn.
+    pub learn_quota: Table<u32, u32>,
+    /// What happened to queries and answers.
+    pub lesson_counters: Totals<u64>,
 }
 
 impl Maps {
@@ -133,6 +149,10 @@ impl Maps {
             clock: table!(Table, CLOCK),
             rule_labels: table!(Table, RULE_LABELS),
             group_labels: table!(Table, GROUP_LABELS),
+            names: table!(Table, NAMES),
+            sightings: table!(Table, SIGHTINGS),
+            learn_quota: table!(Table, LEARN_QUOTA),
+            lesson_counters: table!(Totals, LESSON_COUNTERS),
         })
     }
 
@@ -173,6 +193,10 @@ impl Maps {
             abi::map::CLOCK => self.clock.raw(),
             abi::map::RULE_LABELS => self.rule_labels.raw(),
             abi::map::GROUP_LABELS => self.group_labels.raw(),
+            abi::map::NAMES => self.names.raw(),
+            abi::map::SIGHTINGS => self.sightings.raw(),
+            abi::map::LEARN_QUOTA => self.learn_quota.raw(),
+            abi::map::LESSON_COUNTERS => self.lesson_counters.raw(),
             _ => return None,
         })
     }

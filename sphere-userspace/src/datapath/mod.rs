@@ -38,11 +38,11 @@ pub use batch::Dump;
 pub use error::DatapathError;
 pub use events::EventRing;
 pub use kernel::{Kernel, Origin};
-pub use keys::{Cidr4Key, Cidr6Key, SubnetTrieKey};
+pub use keys::{Cidr4Key, Cidr6Key, NameKey, SubnetTrieKey};
 pub use lock::{Lock, is_running};
 #[cfg(feature = "datapath-log")]
 pub use log::ProgramLog;
-pub use maps::{Maps, NAMES};
+pub use maps::{Maps, PINNED};
 pub use object::Object;
 pub use pins::{Part, Pins, Side};
 pub use port::{Attachment, PortState, port_state};

@@ -9,7 +9,7 @@ use aya::{Ebpf, EbpfLoader};
 use sphere_common::abi;
 
 use super::error::DatapathError;
-use super::maps::{Maps, NAMES, capacity};
+use super::maps::{Maps, PINNED, capacity};
 use super::pins::{Part, Pins};
 use super::raw_map::{RawMap, Shape};
 use super::sys;
@@ -99,13 +99,13 @@ impl Object {
             };
             Ok((name, shape))
         };
-        NAMES.into_iter().map(shape).collect()
+        PINNED.into_iter().map(shape).collect()
     }
 
     /// Loads the programs, over the pinned maps or over maps of their own.
     pub(super) fn load(&self, limits: &Limits, adopt: Option<&Pins>) -> Result<(Maps, Programs), DatapathError> {
         let mut loader = EbpfLoader::new();
-        for name in NAMES {
+        for name in PINNED {
             if let Some(pins) = adopt {
                 loader.map_pin_path(name, pins.part(Part::Maps).join(name));
             } else if let Some(entries) = capacity(limits, name) {
@@ -134,6 +134,7 @@ fn map_data(map: &Map) -> Option<&MapData> {
         Map::Array(data)
         | Map::HashMap(data)
         | Map::LpmTrie(data)
+        | Map::LruHashMap(data)
         | Map::PerCpuArray(data)
         | Map::Queue(data)
         | Map::RingBuf(data) => Some(data),

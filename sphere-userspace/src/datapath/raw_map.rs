@@ -13,6 +13,7 @@ pub(super) mod kind {
     pub(crate) const HASH: u32 = 1;
     pub(super) const PERCPU_HASH: u32 = 5;
     pub(super) const PERCPU_ARRAY: u32 = 6;
+    pub(crate) const LRU_HASH: u32 = 9;
 }
 
 /// Type, sizes and flags of a map.

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use aya::programs::ProgramInfo;
 use ipnet::IpNet;
-use sphere_common::abi::{self, Config, Counter, EventBudget, GroupLabel, RuleLabel, counter_index};
+use sphere_common::abi::{self, Config, Counter, EventBudget, GroupLabel, LessonCount, RuleLabel, counter_index};
 use sphere_common::verdict::{Direction, Reason, Verdict};
 
 use super::error::DatapathError;
@@ -111,6 +111,8 @@ pub struct Snapshot {
     pub events_sent: u64,
     /// Samples that were not sent, for want of budget or of room.
     pub events_lost: u64,
+    /// What happened to queries and answers, in the order of [`LessonCount::ALL`].
+    pub lessons: Vec<(LessonCount, u64)>,
 }
 
 /// Reads everything that is pinned under a root.
@@ -142,6 +144,7 @@ pub fn read(pin_root: &Path) -> Result<Snapshot, DatapathError> {
         rules: rules(&maps)?,
         events_sent: per_cpu.iter().map(|cpu| cpu.sent).sum(),
         events_lost: per_cpu.iter().map(|cpu| cpu.refused + cpu.lost).sum(),
+        lessons: lessons(&maps.lesson_counters)?,
     })
 }
 
@@ -237,6 +240,8 @@ fn tables(maps: &Maps) -> Result<Vec<Fill>, DatapathError> {
         fill(&maps.flows4, |_| true)?,
         fill(&maps.flows6, |_| true)?,
         fill(&maps.rule_labels, |label: &RuleLabel| label.used != 0)?,
+        fill(&maps.names, |_| true)?,
+        fill(&maps.sightings, |_| true)?,
     ])
 }
 
@@ -267,6 +272,12 @@ fn rules(maps: &Maps) -> Result<Vec<RuleState>, DatapathError> {
         }
     })?;
     Ok(rules)
+}
+
+fn lessons(totals: &Totals<u64>) -> Result<Vec<(LessonCount, u64)>, DatapathError> {
+    let rows = totals.rows()?;
+    let total = |count: LessonCount| rows.get(count as usize).map_or(0, |row| row.iter().sum());
+    Ok(LessonCount::ALL.map(|count| (count, total(count))).into())
 }
 
 fn sum(row: &[Counter]) -> Counter {

@@ -115,6 +115,7 @@ fn timeout<K: FlowKey>(key: &K, flow: &FlowValue, timeouts: &Timeouts) -> u32 {
     const UDP: u8 = 17;
     match (key.kind(), key.protocol(), FlowState::from_byte(flow.state)) {
         (flow_kind::FRAGMENT_OUT | flow_kind::FRAGMENT_IN, _, _) => timeouts.fragment,
+        (flow_kind::QUERY, _, _) => timeouts.query,
         (_, TCP, FlowState::Opening) => timeouts.tcp_opening,
         (_, TCP, FlowState::Established) => timeouts.tcp_established,
         (_, TCP, FlowState::Closing) => timeouts.tcp_closing,

@@ -61,7 +61,7 @@ impl Changeset {
         let subnets = missing(&installed.subnets, &wanted.subnets);
         self.steps.extend(subnets.map(|(key, value)| Step::PutSubnet(*key, *value)));
         // The offset belongs to the data plane.
-        let comparable = |config: &Config| Config { clock_offset: 0, ..*config };
+        let comparable = |config: &Config| Config { clock_offset: 0, seed: 0, ..*config };
         if comparable(&installed.config) != comparable(&wanted.config) {
             self.steps.push(Step::PutConfig(Box::new(wanted.config)));
         }

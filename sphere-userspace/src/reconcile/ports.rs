@@ -1,6 +1,6 @@
 //! Device ports and subnets, and the configuration of the programs.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use sphere_common::abi::{
@@ -18,6 +18,9 @@ use crate::policy::{Group, Interface, Mode, OtherSources, Policy, Target};
 const SUBNETS: usize = 1024;
 /// Entries of `PORTS`, as the programs declare it.
 const PORTS: usize = 256;
+
+/// How long a DNS query may wait for its answer.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whether ports, subnets and reserved prefixes fit, with every interface there.
 pub(super) fn check(policy: &Policy) -> Result<(), Misfit> {
@@ -109,6 +112,7 @@ fn base_config(inputs: &Inputs<'_>) -> Config {
         udp: ticks(policy.timeouts.udp),
         icmp: ticks(policy.timeouts.icmp),
         fragment: ticks(policy.timeouts.fragment),
+        query: ticks(QUERY_TIMEOUT),
         ..Timeouts::default()
     };
     let mut config = Config {

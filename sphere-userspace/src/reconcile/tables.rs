@@ -50,8 +50,8 @@ pub struct Tables {
     pub ports: BTreeMap<u32, Port>,
     /// `SUBNETS`.
     pub subnets: BTreeMap<SubnetPrefix, SubnetValue>,
-    /// `CONFIG`, the slot in force. `clock_offset` belongs to the data plane: it is zero in what is desired, and
-    /// is not compared.
+    /// `CONFIG`, the slot in force. `clock_offset` and `seed` belong to the data plane: they are zero in what is
+    /// desired, and are not compared.
     pub config: Config,
     /// `RULE_LABELS`, used entries only, by rule number.
     pub rule_labels: BTreeMap<u32, RuleLabel>,
