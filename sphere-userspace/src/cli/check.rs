@@ -7,7 +7,7 @@ use super::Exit;
 use crate::policy::{self, Policy};
 use crate::render;
 
-/// Reads the policy and writes it out, expanded; or everything that is wrong with it.
+/// Reads the policy and writes it out, expanded; or everything that is wrong with it, to standard error.
 pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<Exit> {
     let mut output = io::stdout().lock();
     match policy::load(file) {
@@ -20,13 +20,14 @@ pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<Exit> {
             Ok(Exit::Policy)
         }
         Err(errors) => {
-            let styled = output.is_terminal();
+            let mut messages = io::stderr().lock();
+            let styled = messages.is_terminal();
             for found in errors.diagnostics() {
                 let text = if styled { found.render_styled() } else { found.render() };
-                writeln!(output, "{text}\n")?;
+                writeln!(messages, "{text}\n")?;
             }
             let count = errors.error_count();
-            writeln!(output, "{}: {count} error{}", file.display(), if count == 1 { "" } else { "s" })?;
+            writeln!(messages, "{}: {count} error{}", file.display(), if count == 1 { "" } else { "s" })?;
             Ok(Exit::Policy)
         }
     }

@@ -1,7 +1,7 @@
 //! Tiers that are cargo tests: pure ones, ones that need root, and the comparison of kernel and host.
 //!
-//! A test that needs root or BPF is marked `#[ignore = "root: …"]`, so that `cargo test` passes for everybody; the
-//! root tiers run exactly the ignored ones. The comparison is the test target `kernel` of sphere-userspace.
+//! The test targets named `root_*` need root and BPF; `kernel` compares the kernel's verdicts with the host's. Plain
+//! `cargo test` passes for everybody: what needs root is ignored there, or says that it was skipped.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -12,16 +12,25 @@ use super::{Options, Outcome};
 use crate::privilege::{self, Privilege};
 use crate::{build, console, process, setup, tree};
 
-/// The packages with tests that need root.
-const ROOT_PACKAGES: [&str; 2] = ["sphere-userspace", "sphere-lab"];
 /// The test target that compares the kernel's verdicts with the host's.
 const KERNEL_TARGET: &str = "kernel";
+/// What the names of test targets that need root begin with.
+const ROOT_PREFIX: &str = "root_";
 
 /// Everything that needs neither root nor BPF, with the examples in the documentation.
 pub(super) fn pure(options: &Options) -> Result<Outcome> {
+    let targets = test_targets(|name| name != KERNEL_TARGET && !name.starts_with(ROOT_PREFIX))?;
     let mut command = process::cargo();
-    command.args(["test", "--no-fail-fast"]);
-    count(filtered(&mut command, options))
+    command.args(["test", "--no-fail-fast", "--lib", "--bins"]).args(targets);
+    let Outcome::Ran { passed, failed } = count(filtered(&mut command, options))? else {
+        bail!("the tests were skipped");
+    };
+    let mut command = process::cargo();
+    command.args(["test", "--no-fail-fast", "--doc"]);
+    let Outcome::Ran { passed: examples, failed: broken } = count(filtered(&mut command, options))? else {
+        bail!("the examples were skipped");
+    };
+    Ok(Outcome::Ran { passed: passed + examples, failed: failed + broken })
 }
 
 /// Replays the seeds of the fuzz targets, without libFuzzer: that needs a C++ compiler.
@@ -33,27 +42,19 @@ pub(super) fn fuzz_seeds(_: &Options) -> Result<Outcome> {
 
 /// Loads, attaches, pins: what only root may.
 pub(super) fn root(options: &Options) -> Result<Outcome> {
-    let targets = test_targets()?;
     let mut command = process::cargo();
-    command.arg("test");
-    for package in ROOT_PACKAGES {
-        command.args(["--package", package]);
-    }
-    command.args(["--lib", "--bins", "--no-fail-fast"]);
-    for target in targets.iter().filter(|target| *target != KERNEL_TARGET) {
-        command.args(["--test", target]);
-    }
+    command.args(["test", "--no-fail-fast"]).args(test_targets(|name| name.starts_with(ROOT_PREFIX))?);
     as_root(&mut command, options)
 }
 
 /// The packet corpus and random packets through BPF_PROG_TEST_RUN and through the host's classifier.
 pub(super) fn kernel(options: &Options) -> Result<Outcome> {
     let mut command = process::cargo();
-    command.args(["test", "--package", "sphere-userspace", "--test", KERNEL_TARGET, "--no-fail-fast"]);
+    command.args(["test", "--no-fail-fast", "--test", KERNEL_TARGET]);
     as_root(&mut command, options)
 }
 
-/// Builds as the user, runs the ignored tests as root, one at a time: they share one kernel.
+/// Builds as the user, runs the tests as root, one at a time: they share one kernel.
 fn as_root(command: &mut Command, options: &Options) -> Result<Outcome> {
     if privilege::here() == Privilege::Missing {
         return Ok(Outcome::Skipped("root is needed, and sudo is not installed".to_owned()));
@@ -67,9 +68,10 @@ fn as_root(command: &mut Command, options: &Options) -> Result<Outcome> {
     if let Some((_, Some(path))) = runner.get_envs().find(|(name, _)| *name == "PATH") {
         command.env("PATH", path);
     }
-    let outcome = count(filtered(command, options).args(["--ignored", "--show-output", "--test-threads", "1"]))?;
+    let outcome =
+        count(filtered(command, options).args(["--include-ignored", "--show-output", "--test-threads", "1"]))?;
     if options.filter.is_none() && matches!(outcome, Outcome::Ran { passed: 0, failed: 0 }) {
-        bail!("not one test ran: no test of these targets is marked #[ignore = \"root: …\"]");
+        bail!("not one test ran");
     }
     Ok(outcome)
 }
@@ -110,18 +112,19 @@ fn result(line: &str) -> Option<(u32, u32)> {
     Some((passed, failed))
 }
 
-/// The names of the integration tests of the packages with root tests.
-fn test_targets() -> Result<Vec<String>> {
+/// Cargo's arguments for the integration tests of the wanted names.
+fn test_targets(wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
     let metadata = process::read(process::cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata).context("cargo metadata is not JSON")?;
     let packages = metadata["packages"].as_array().context("cargo metadata names no packages")?;
-    let targets = packages
-        .iter()
-        .filter(|package| ROOT_PACKAGES.iter().any(|name| package["name"] == *name))
-        .flat_map(|package| package["targets"].as_array().into_iter().flatten())
-        .filter(|target| target["kind"][0] == "test")
-        .filter_map(|target| target["name"].as_str().map(str::to_owned));
-    Ok(targets.collect())
+    let targets = packages.iter().flat_map(|package| package["targets"].as_array().into_iter().flatten());
+    let tests = targets.filter(|target| target["kind"][0] == "test").filter_map(|target| target["name"].as_str());
+    let arguments: Vec<String> =
+        tests.filter(|name| wanted(name)).flat_map(|name| ["--test".into(), name.into()]).collect();
+    if arguments.is_empty() {
+        bail!("no integration tests found");
+    }
+    Ok(arguments)
 }
 
 fn host_triple() -> Result<String> {

@@ -155,7 +155,7 @@ fn conflicts(lab: &mut Lab, sphere: &Sphere, report: &mut Report) -> Result<()> 
 
     lab.daemon = Some(sphere.start()?);
     let run = sphere.command(&["run", "--config", &config]);
-    let refusal = Refusal { what: "another daemon", code: exit::CONFLICT, words: &words(&["another daemon"]) };
+    let refusal = Refusal { what: "another daemon", code: exit::CONFLICT, words: &words(&["another sphere daemon"]) };
     refuse(lab, report, &refusal, run)
 }
 
