@@ -1,0 +1,82 @@
+//! `sphere check` as it is run: exit status, what it prints, and that it needs nothing but the file.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::{Directory, GOOD, with};
+
+fn check(arguments: &[&str], file: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sphere")).arg("check").args(arguments).arg(file).env_clear().output().unwrap()
+}
+
+/// What it says, on whichever stream.
+fn said(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat()
+}
+
+#[test]
+fn a_valid_policy_is_shown_expanded() {
+    let directory = Directory::new("check-valid");
+    let output = check(&[], &directory.write("policy.toml", GOOD));
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{shown}");
+    for words in ["sensors", "cameras", "10.20.0.0/24", "api.example.com", "tcp/443", "azure-sphere", "10.30.0.0/24"] {
+        assert!(shown.contains(words), "`{words}` is not in:\n{shown}");
+    }
+    assert!(shown.contains("contoso.device.azure-devices.net") && shown.contains("prod.update.sphere.azure.net"));
+    assert!(!shown.contains('\u{1b}'), "no colour where no terminal is:\n{shown}");
+}
+
+#[test]
+fn an_invalid_policy_ends_in_3_and_says_all_that_is_wrong() {
+    let directory = Directory::new("check-invalid");
+    let text = with("\"tcp/8554\"", "\"tcp/70000\"").replace("grace = ", "grase = ");
+    let output = check(&[], &directory.write("policy.toml", text));
+    assert_eq!(output.status.code(), Some(3));
+    let said = said(&output);
+    assert!(said.contains("70000") && said.contains("grase") && said.contains("policy.toml:11:1"), "{said}");
+    assert!(!said.contains('\u{1b}'), "{said}");
+}
+
+#[test]
+fn a_missing_file_ends_in_3_and_no_file_in_2() {
+    let output = check(&[], Path::new("/nonexistent/policy.toml"));
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(said(&output).contains("/nonexistent/policy.toml"));
+    let output = Command::new(env!("CARGO_BIN_EXE_sphere")).arg("check").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn json_is_one_object_for_valid_and_invalid_policies() {
+    let directory = Directory::new("check-json");
+    let output = check(&["--json"], &directory.write("good.toml", GOOD));
+    assert_eq!(output.status.code(), Some(0));
+    let good: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&good["schema"], &good["valid"]), (&"sphere.check/1".into(), &true.into()));
+    assert_eq!(good["groups"][0]["name"], "sensors");
+    let rules = good["groups"][0]["rules"].as_array().unwrap();
+    assert!(rules.iter().any(|rule| rule["target"] == "api.example.com" && rule["purpose"] == "application"));
+
+    let text = with("\"tcp/8554\"", "\"tcp/70000\"");
+    let output = check(&["--json"], &directory.write("bad.toml", &text));
+    assert_eq!(output.status.code(), Some(3));
+    let bad: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(bad["valid"], false);
+    let found = &bad["diagnostics"][0];
+    let (line, column) = crate::place_of("\"tcp/70000\"", &text);
+    assert_eq!((&found["line"], &found["column"]), (&line.into(), &column.into()));
+    assert!(found["message"].as_str().unwrap().contains("70000") && found["remedy"].is_string());
+}
+
+#[test]
+fn warnings_are_shown_and_the_policy_is_valid() {
+    let directory = Directory::new("check-warning");
+    let text = format!("{GOOD}\n[[interface]]\nname = \"lan7\"\n");
+    let output = check(&[], &directory.write("policy.toml", text));
+    assert_eq!(output.status.code(), Some(0));
+    let said = said(&output);
+    assert!(said.contains("warning") && said.contains("lan7"), "{said}");
+}

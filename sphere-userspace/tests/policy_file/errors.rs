@@ -1,0 +1,299 @@
+//! What is wrong with a policy: each error at its place, with what to do, and none hidden by another.
+
+use std::fmt::Write as _;
+
+use sphere_userspace::policy::{self, Diagnostic, Severity};
+
+use crate::{Directory, GOOD, ORIGIN, invalid, lines, place_of, valid, with};
+
+/// A text, the word that the error must point at, and words that message and remedy must have.
+struct Case {
+    text: String,
+    at: &'static str,
+    words: &'static [&'static str],
+}
+
+/// The errors of a text as lines, warnings apart.
+#[track_caller]
+fn errors_of(text: &str) -> Vec<String> {
+    let errors = invalid(text);
+    errors.diagnostics().iter().filter(|found| found.severity == Severity::Error).map(ToString::to_string).collect()
+}
+
+/// The good policy with one part replaced, and what must be said of it.
+fn replaced(from: &str, to: &str, at: &'static str, words: &'static [&'static str]) -> Case {
+    Case { text: with(from, to), at, words }
+}
+
+/// Each must be the only error of its text, at its place.
+#[track_caller]
+fn assert_each(cases: impl IntoIterator<Item = Case>) {
+    for Case { text, at, words } in cases {
+        let errors = invalid(&text);
+        let found: Vec<_> = errors.diagnostics().iter().filter(|found| found.severity == Severity::Error).collect();
+        let [error] = found.as_slice() else { panic!("one error expected at `{at}`:\n{errors}") };
+        assert_eq!(error.position(), Some(place_of(at, &text)), "{error}");
+        assert!(error.remedy.is_some(), "no remedy: {error}");
+        let said = error.to_string();
+        for word in words {
+            assert!(said.contains(word), "`{word}` is not in: {said}");
+        }
+    }
+}
+
+#[test]
+fn unknown_keys_suggest_known_ones() {
+    assert_each([
+        replaced("grace = ", "grase = ", "grase", &["grase", "did you mean `grace`"]),
+        replaced("endpoints = ", "endpoint = ", "endpoint =", &["did you mean `endpoints`"]),
+        replaced("udp = ", "sctp = ", "sctp", &["unknown key `sctp` in [timeouts]"]),
+        replaced("other_sources_v6", "other_sauces_v6", "other_sauces_v6", &["did you mean `other_sources_v6`"]),
+        replaced("gateway_access", "gateway_excess", "gateway_excess", &["did you mean `gateway_access`"]),
+        replaced("address = \"203", "adress = \"203\"\naddress = \"203", "adress = ", &["did you mean `address`"]),
+        replaced("from = ", "form = \"x\"\nfrom = ", "form", &["did you mean `from`"]),
+        replaced("[daemon]", "[demon]\n[daemon]", "demon]\n", &["did you mean `daemon`"]),
+    ]);
+}
+
+#[test]
+fn wrong_values_are_named_with_what_to_write() {
+    assert_each([
+        replaced("version = 1", "version = 2", "2\n\n[daemon", &["2 is out of bounds"]),
+        replaced("endpoints = 4096", "endpoints = \"many\"", "\"many\"", &["expected a number"]),
+        replaced("endpoints = 4096", "endpoints = 0", "0\ncidrs", &["out of bounds", "from 1"]),
+        replaced("flows_per_device = 128", "flows_per_device = 15", "15\nrules", &["out of bounds", "from 16"]),
+        replaced("devices = 64", "devices = 0x7fff_ffff", "0x7fff_ffff", &["out of bounds"]),
+        replaced("\"30s\"", "30", "30\nttl", &["needs a unit", "\"30s\""]),
+        replaced("\"2s\"", "\"2 lightyears\"", "\"2 lightyears\"", &["is no duration"]),
+        replaced("\"2h\"", "\"1s\"", "\"30s\"", &["`ttl_floor` is above `ttl_ceiling`", "raise"]),
+        replaced("\"[2001:db8::53]:5353\"", "\"dns.example\"", "\"dns.example\"", &["no server address"]),
+        replaced("\"/sys/fs/bpf/gateway\"", "\"bpf\"", "\"bpf\"", &["no absolute path"]),
+        replaced("\"/var/log/sphere/denied.jsonl\"", "\"stderr\"", "\"stderr\"", &["no place for records", "stdout"]),
+        replaced("mode = \"xdp\"", "mode = \"fast\"", "\"fast\"", &["fast", "auto, xdp, tc, generic"]),
+        replaced("mode = \"audit\"", "mode = \"lenient\"", "\"lenient\"", &["lenient", "enforce, audit"]),
+        replaced("gateway_access = false", "gateway_access = \"no\"", "\"no\"", &["true or false"]),
+        replaced("\"lan1\"", "\"lan/1\"", "\"lan/1\"", &["no interface name"]),
+        replaced("\"cameras\"", "\"my cameras\"", "\"my cameras\"", &["no group name"]),
+        replaced("resolvers = [\"gateway\"", "resolvers = [\"router\"", "\"router\"", &["router"]),
+        replaced(
+            "denied = [\"stdout\", \"/var/log/sphere/denied.jsonl\"]",
+            "denied = \"syslog\"",
+            "\"syslog\"",
+            &["in brackets"],
+        ),
+    ]);
+}
+
+#[test]
+fn wrong_hosts_addresses_and_prefixes_say_which_key_to_use() {
+    const HOST: &str = "\"Api.Example.COM.\"";
+    const ADDRESS: &str = "\"203.0.113.7\"";
+    const CIDR: &str = "\"2001:db8:7::/48\"";
+    assert_each([
+        replaced(HOST, "\"192.0.2.1\"", "\"192.0.2.1\"", &["is an address", "`address = \"192.0.2.1\"`"]),
+        replaced(HOST, "\"2001:db8::1\"", "\"2001:db8::1\"", &["is an address"]),
+        replaced(HOST, "\"a..example\"", "\"a..example\"", &["empty label"]),
+        replaced(HOST, "\"https://a.example/\"", "\"https://a.example/\"", &["may not occur in a name"]),
+        replaced(HOST, "\"xn--\u{fc}.example\"", "\"xn--\u{fc}.example\"", &["internationalised"]),
+        replaced(HOST, "\"a.*.example\"", "\"a.*.example\"", &["first"]),
+        replaced(HOST, "\"*.example.com\"", "\"*.example.com\"", &["cannot be served yet", "name each host"]),
+        replaced(HOST, "\"\"", "\"\"", &["empty"]),
+        replaced(ADDRESS, "\"dns.example\"", "\"dns.example\"", &["no address", "`host`"]),
+        replaced(ADDRESS, "\"192.0.2.0/24\"", "\"192.0.2.0/24\"", &["no address", "`cidr`"]),
+        replaced(ADDRESS, "\"0.0.0.0\"", "\"0.0.0.0\"", &["no address of a host"]),
+        replaced(ADDRESS, "\"224.0.0.251\"", "\"224.0.0.251\"", &["no address of a host"]),
+        replaced(CIDR, "\"2001:db8:7::1/48\"", "\"2001:db8:7::1/48\"", &["bits set", "\"2001:db8:7::/48\""]),
+        replaced(CIDR, "\"2001:db8:7::/129\"", "\"2001:db8:7::/129\"", &["no prefix"]),
+        replaced(CIDR, "\"2001:db8:7::\"", "\"2001:db8:7::\"", &["no prefix"]),
+        replaced("\"10.30.0.0/24\"", "\"10.30.0.5/24\"", "\"10.30.0.5/24\"", &["bits set", "\"10.30.0.0/24\""]),
+        replaced("\"10.21.0.0/24\"", "\"10.21.0.5/24\"", "\"10.21.0.5/24\"", &["bits set", "\"10.21.0.0/24\""]),
+        replaced("\"10.21.0.0/24\"", "\"224.0.0.0/8\"", "\"224.0.0.0/8\"", &["no subnet of devices"]),
+        replaced("\"10.21.0.0/24\"", "\"fe80::/64\"", "\"fe80::/64\"", &["no subnet of devices"]),
+    ]);
+}
+
+#[test]
+fn wrong_ports_are_refused() {
+    const PORT: &str = "\"tcp/8554\"";
+    assert_each([
+        replaced(PORT, "\"tcp/70000\"", "\"tcp/70000\"", &["`70000` is no port", "tcp/PORT"]),
+        replaced(PORT, "\"tcp/0\"", "\"tcp/0\"", &["`0` is no port"]),
+        replaced(PORT, "\"tcp/80-90\"", "\"tcp/80-90\"", &["range"]),
+        replaced(PORT, "\"sctp/5\"", "\"sctp/5\"", &["unknown protocol `sctp`"]),
+        replaced(PORT, "\"8554\"", "\"8554\"", &["no protocol"]),
+        replaced(PORT, "\"icmp/8\"", "\"icmp/8\"", &["has no ports"]),
+        replaced(PORT, "8554", "8554", &["text in quotes"]),
+        replaced("ports = [\"tcp/8554\"]", "ports = []", "[]", &["allows nothing"]),
+    ]);
+}
+
+#[test]
+fn a_rule_has_exactly_one_target() {
+    let both = with("host = \"video.example.net\"", "host = \"video.example.net\"\naddress = \"192.0.2.1\"");
+    let none = with("host = \"video.example.net\"\n", "");
+    for (text, words) in [(both, "several"), (none, "nothing to reach")] {
+        let errors = errors_of(&text);
+        let [error] = errors.as_slice() else { panic!("{errors:?}") };
+        assert!(error.contains(words) && error.contains("`host`, `address` and `cidr`"), "{error}");
+    }
+}
+
+#[test]
+fn groups_need_what_makes_them_groups() {
+    for (from, to, words) in [
+        ("name = \"cameras\"\n", "", "a group needs `name`"),
+        ("interfaces = [\"lan0\", \"lan1\"]\n", "", "a group needs `interfaces`"),
+        ("subnets = [\"10.21.0.0/24\"]\n", "", "a group needs `subnets`"),
+        ("mode = \"audit\"\n", "", "a group needs `mode`"),
+        ("interfaces = [\"lan0\", \"lan1\"]", "interfaces = []", "no interface"),
+        ("subnets = [\"10.21.0.0/24\"]", "subnets = []", "no subnets"),
+        ("ports = [\"tcp/8554\"]\n", "", "a rule needs `ports`"),
+        ("ports = [\"tcp/8080\"]\n", "", "an inbound rule needs `ports`"),
+        ("from = \"10.30.0.0/24\"\n", "", "an inbound rule needs `from`"),
+        ("version = 1\n", "", "needs `version`"),
+    ] {
+        let errors = errors_of(&with(from, to));
+        let [error] = errors.as_slice() else { panic!("{words}: {errors:?}") };
+        assert!(error.starts_with(&format!("{ORIGIN}:")) && error.contains(words), "{words}: {error}");
+    }
+    assert!(lines(invalid("version = 1\n").diagnostics()).concat().contains("no groups"));
+}
+
+#[test]
+fn groups_on_one_interface_must_not_share_addresses() {
+    const SUBNET: &str = "\"10.21.0.0/24\"";
+    assert_each([
+        replaced(SUBNET, "\"10.20.0.128/25\"", "\"10.20.0.128/25\"", &["10.20.0.128/25", "10.20.0.0/24", "`sensors`"]),
+        replaced(SUBNET, "\"10.0.0.0/8\"", "\"10.0.0.0/8\"", &["10.0.0.0/8", "10.20.0.0/24"]),
+        replaced(SUBNET, "\"fd00:20::/48\"", "\"fd00:20::/48\"", &["fd00:20::/64"]),
+        replaced(SUBNET, "\"10.21.0.0/24\", \"10.21.0.0/25\"", "\"10.21.0.0/25\"", &["10.21.0.0/24"]),
+        replaced("\"cameras\"", "\"sensors\"", "\"sensors\"\nmode = \"audit\"", &["two groups are called `sensors`"]),
+    ]);
+    let errors = invalid(&with(SUBNET, "\"10.20.0.128/25\""));
+    let related = errors.diagnostics().first().and_then(|error| error.related.as_ref()).unwrap();
+    let place = &related.0;
+    assert_eq!(place.source.position(place.span.start), place_of("\"10.20.0.0/24\"", GOOD));
+}
+
+#[test]
+fn a_reserved_prefix_is_no_device_subnet() {
+    const SUBNET: &str = "\"10.21.0.0/24\"";
+    assert_each([
+        replaced(SUBNET, "\"192.168.35.0/24\"", "\"192.168.35.0/24\"", &["192.168.35.0/24", "reserves"]),
+        replaced(SUBNET, "\"192.168.35.2/32\"", "\"192.168.35.2/32\"", &["192.168.35.0/24"]),
+        replaced(SUBNET, "\"192.168.0.0/16\"", "\"192.168.0.0/16\"", &["192.168.35.0/24"]),
+    ]);
+    let without_profile = "version = 1\n[[group]]\nname = \"g\"\nmode = \"audit\"\ninterfaces = [\"lan0\"]\n\
+                           subnets = [\"192.168.35.0/24\"]\n";
+    assert_eq!(valid(without_profile).reserved.len(), 0);
+}
+
+/// A policy with this many groups, each with one rule.
+fn groups(count: usize) -> String {
+    let mut text = "version = 1\n".to_owned();
+    for number in 0..count {
+        let (high, low) = (number / 256, number % 256);
+        write!(
+            text,
+            "[[group]]\nname = \"g{number}\"\nmode = \"audit\"\ninterfaces = [\"lan0\"]\n\
+             subnets = [\"10.{high}.{low}.0/24\"]\n[[group.allow]]\nhost = \"a.example\"\nports = [\"tcp/1\"]\n"
+        )
+        .unwrap();
+    }
+    text
+}
+
+#[test]
+fn more_groups_than_a_gateway_holds_are_refused() {
+    assert_eq!(valid(&groups(64)).groups.len(), 64);
+    let errors = errors_of(&groups(65));
+    let [error] = errors.as_slice() else { panic!("{errors:?}") };
+    assert!(error.contains("65 groups") && error.contains("64"), "{error}");
+}
+
+#[test]
+fn a_policy_that_cannot_fit_is_refused_before_anything_is_written() {
+    for (limit, key) in [("endpoints = 4096", "endpoints"), ("rules = 300", "rules"), ("cidrs = 512", "cidrs")] {
+        let small = if key == "rules" { 2 } else { 1 };
+        let text = with(
+            "cidr = \"2001:db8:7::/48\"\nports = [\"udp/5683\"]",
+            "cidr = \"2001:db8:7::/48\"\nports = [\"udp/1\", \"udp/2\"]",
+        );
+        let errors = errors_of(&text.replace(limit, &format!("{key} = {small}")));
+        let [error] = errors.as_slice() else { panic!("{errors:?}") };
+        assert!(error.contains(&format!("raise `{key}` in [limits]")), "{error}");
+    }
+}
+
+#[test]
+fn no_error_hides_another() {
+    let text = GOOD
+        .replace("grace = ", "grase = ")
+        .replace("endpoints = 4096", "endpoints = -1")
+        .replace("mode = \"xdp\"", "mode = \"fast\"")
+        .replace("\"fd00:20::/64\"", "\"fd00:20::1/64\"")
+        .replace("hubs = ", "hub = ")
+        .replace("\"Api.Example.COM.\"", "\"1.2.3.4\"")
+        .replace("\"udp/5000\"", "\"udp/0x5000\", \"tcp/70000\"")
+        .replace("from = \"10.30.0.0/24\"", "from = \"everywhere\"")
+        .replace("\"video.example.net\"", "\"video..example.net\"");
+    let errors = invalid(&text);
+    let words = [
+        "grase",
+        "-1",
+        "fast",
+        "fd00:20::1/64",
+        "hub",
+        "1.2.3.4",
+        "0x5000",
+        "70000",
+        "everywhere",
+        "video..example.net",
+    ];
+    let said = errors_of(&text);
+    assert_eq!(said.len(), words.len(), "{said:#?}");
+    for (error, word) in said.iter().zip(words) {
+        assert!(error.contains(word), "`{word}` expected next, in the order of the text: {said:#?}");
+    }
+    assert!(errors.to_string().ends_with("10 errors in the policy"), "{errors}");
+}
+
+#[test]
+fn broken_syntax_hides_no_wrong_value_and_invents_no_missing_one() {
+    let text = with("cidrs = 512", "cidrs = = 512").replace("\"tcp/8554\"", "\"tcp/99999\"");
+    let errors = errors_of(&text);
+    let lines_named: Vec<_> = errors.iter().filter_map(|error| error.split(':').nth(1)).collect();
+    let (broken, wrong) = (place_of("= = 512", &text).0.to_string(), place_of("tcp/99999", &text).0.to_string());
+    assert!(lines_named.contains(&broken.as_str()) && lines_named.contains(&wrong.as_str()), "{errors:#?}");
+    assert!(!errors.iter().any(|error| error.contains("needs")), "{errors:#?}");
+}
+
+#[test]
+fn an_error_is_shown_with_its_place_and_line_and_without_colour() {
+    let errors = invalid(&with("\"tcp/8554\"", "\"tcp/70000\""));
+    let shown = errors.to_string();
+    let (line, column) = place_of("\"tcp/8554\"", GOOD);
+    assert!(shown.contains(&format!("{ORIGIN}:{line}:{column}")), "{shown}");
+    assert!(shown.contains("ports = [\"tcp/70000\"]") && shown.contains("^^^^^^^^^^^"), "{shown}");
+    assert!(!shown.contains('\u{1b}'), "{shown}");
+    let styled = errors.diagnostics().first().unwrap().render_styled();
+    assert!(styled.contains('\u{1b}'), "{styled}");
+}
+
+#[test]
+fn columns_count_characters() {
+    let text = with("ports = [\"tcp/8554\"]", "ports = [\"tcp/8554\", \"ü\u{1f600}\", \"x\"]");
+    let errors = invalid(&text);
+    let columns: Vec<_> = errors.diagnostics().iter().filter_map(Diagnostic::position).map(|at| at.1).collect();
+    assert_eq!(columns, [22, 28]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error_that_names_it() {
+    let directory = Directory::new("unreadable");
+    for path in [directory.write("binary.toml", b"version = 1\n\xff\n"), "/nonexistent/policy.toml".into()] {
+        let errors = policy::load(&path).unwrap_err();
+        assert_eq!(errors.error_count(), 1);
+        assert!(errors.to_string().contains(&path.display().to_string()), "{errors}");
+    }
+}

@@ -1,0 +1,144 @@
+//! What a policy file means: every key ends up in its field, and what is left out has its default.
+
+use std::time::Duration;
+
+use sphere_userspace::policy::{
+    AttachMode, DeniedSink, Group, Limits, Mode, Need, Origin, OtherSources, Policy, ResolverSettings, Server,
+};
+
+use crate::{GOOD, lines, valid, with};
+
+/// The smallest policy that guards something.
+const SMALLEST: &str = "version = 1\n[[group]]\nname = \"g\"\nmode = \"enforce\"\ninterfaces = [\"lan0\"]\n\
+                        subnets = [\"10.20.0.0/24\"]\n[[group.allow]]\nhost = \"a.example\"\nports = [\"tcp/1\"]\n";
+
+fn group<'a>(policy: &'a Policy, name: &str) -> &'a Group {
+    policy.groups.iter().find(|group| group.name.as_str() == name).unwrap()
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+#[test]
+fn settings_end_up_in_their_fields() {
+    let policy = valid(GOOD);
+    assert_eq!(lines(&policy.warnings), Vec::<String>::new());
+    assert_eq!(policy.daemon.pin_root.to_str(), Some("/sys/fs/bpf/gateway"));
+    assert_eq!(policy.daemon.denied, [DeniedSink::Stdout, DeniedSink::File("/var/log/sphere/denied.jsonl".into())]);
+    let servers: Vec<String> = policy.resolver.servers.iter().map(ToString::to_string).collect();
+    assert_eq!(servers, ["192.0.2.53:53", "[2001:db8::53]:5353"]);
+    let ResolverSettings { ttl_floor, ttl_ceiling, grace, timeout, .. } = policy.resolver;
+    assert_eq!([ttl_floor, ttl_ceiling, grace, timeout], [30, 7_200, 900, 2].map(seconds));
+    let limits =
+        Limits { endpoints: 4_096, cidrs: 512, devices: 64, flows_per_device: 128, rules: 300, events_per_second: 50 };
+    assert_eq!(policy.limits, limits);
+    let times = policy.timeouts;
+    assert_eq!([times.tcp_opening, times.tcp_established, times.tcp_closing], [20, 86_400, 10].map(seconds));
+    assert_eq!([times.udp, times.icmp, times.fragment], [120, 15, 25].map(seconds));
+}
+
+#[test]
+fn groups_end_up_in_their_fields() {
+    let policy = valid(GOOD);
+    let sensors = group(&policy, "sensors");
+    assert_eq!((sensors.mode, sensors.gateway_access), (Mode::Enforce, false));
+    let subnets: Vec<String> = sensors.subnets.iter().map(ToString::to_string).collect();
+    assert_eq!(subnets, ["10.20.0.0/24", "fd00:20::/64"]);
+    assert_eq!(sensors.resolvers, [Server::Gateway, Server::Address("198.51.100.53".parse().unwrap())].into());
+    assert_eq!(sensors.dhcp_servers, [Server::Address("10.20.0.2".parse().unwrap())].into());
+    assert_eq!(sensors.profiles.keys().collect::<Vec<_>>(), ["azure-sphere"]);
+    let [inbound] = sensors.inbound.as_slice() else { panic!("{:?}", sensors.inbound) };
+    assert_eq!((inbound.from.to_string(), inbound.purpose.as_deref()), ("10.30.0.0/24".into(), Some("maintenance")));
+    assert_eq!(inbound.services, ["tcp/8080".parse().unwrap()].into());
+}
+
+#[test]
+fn rules_keep_target_services_origin_and_purpose() {
+    let policy = valid(GOOD);
+    let own = |origin: &Origin| matches!(origin, Origin::File { .. });
+    let rules: Vec<_> = group(&policy, "sensors").rules.iter().filter(|rule| own(&rule.origin)).collect();
+    let targets: Vec<String> = rules.iter().map(|rule| rule.target.to_string()).collect();
+    assert_eq!(targets, ["api.example.com", "nas.example.com", "203.0.113.7", "2001:db8:7::/48"]);
+    let [api, nas, ..] = rules.as_slice() else { panic!("{rules:?}") };
+    assert_eq!(api.services, ["tcp/443", "udp/5000"].map(|service| service.parse().unwrap()).into());
+    assert_eq!((api.purpose.as_deref(), api.need, api.allow_private), (Some("application"), Need::Required, false));
+    assert!(nas.allow_private);
+    let Origin::File { path, line } = &api.origin else { panic!("{:?}", api.origin) };
+    let written = GOOD.lines().position(|line| line.contains("Api.Example.COM")).unwrap() + 1;
+    assert_eq!(path, crate::ORIGIN);
+    assert!(written.abs_diff(*line) <= 1, "the rule is in line {written}, its origin says {line}");
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let policy = valid(SMALLEST);
+    let empty = Policy::default();
+    assert_eq!((&policy.daemon, &policy.resolver), (&empty.daemon, &empty.resolver));
+    assert_eq!((policy.limits, policy.timeouts), (empty.limits, empty.timeouts));
+    let group = group(&policy, "g");
+    assert_eq!((&group.resolvers, &group.dhcp_servers), (&[Server::Gateway].into(), &[Server::Gateway].into()));
+    assert!(group.gateway_access && group.inbound.is_empty() && group.profiles.is_empty());
+    assert_eq!(policy.reserved.len(), 0);
+    let [port] = policy.interfaces.as_slice() else { panic!("{:?}", policy.interfaces) };
+    assert_eq!((port.name.as_str(), port.attach), ("lan0", AttachMode::Auto));
+    assert_eq!((port.other_sources_v4, port.other_sources_v6), (OtherSources::Pass, OtherSources::Deny));
+}
+
+#[test]
+fn devices_may_ask_the_policys_own_resolvers_when_nothing_is_said() {
+    let policy = valid(GOOD);
+    let servers = ["192.0.2.53", "2001:db8::53"].map(|address| Server::Address(address.parse().unwrap()));
+    assert_eq!(group(&policy, "cameras").resolvers, servers.into_iter().chain([Server::Gateway]).collect());
+}
+
+#[test]
+fn foreign_ipv6_is_denied_only_where_no_group_has_ipv6() {
+    let of = |policy: &Policy, name: &str| {
+        policy.interfaces.iter().find(|port| port.name.as_str() == name).unwrap().other_sources_v6
+    };
+    let policy = valid(GOOD);
+    assert_eq!((of(&policy, "lan0"), of(&policy, "lan1")), (OtherSources::Pass, OtherSources::Deny));
+    let policy = valid(&with("other_sources_v6 = \"auto\"", "other_sources_v6 = \"deny\""));
+    assert_eq!((of(&policy, "lan0"), of(&policy, "lan1")), (OtherSources::Deny, OtherSources::Deny));
+}
+
+#[test]
+fn the_names_to_poll_are_those_of_every_group() {
+    let names: Vec<String> = valid(GOOD).names().iter().map(ToString::to_string).collect();
+    for name in ["api.example.com", "video.example.net", "contoso.azure-devices.net"] {
+        assert!(names.contains(&name.to_owned()), "{name} is not in {names:?}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_change_nothing_but_columns() {
+    let windows = GOOD.replace('\n', "\r\n");
+    assert_eq!(valid(&windows).groups, valid(GOOD).groups);
+    assert_eq!(valid(&format!("\u{feff}{GOOD}")).groups.len(), 2);
+}
+
+#[test]
+fn subnets_may_overlap_on_different_interfaces() {
+    let text = with(
+        "interfaces = [\"lan0\", \"lan1\"]\nsubnets = [\"10.21.0.0/24\"]",
+        "interfaces = [\"lan1\"]\nsubnets = [\"10.20.0.0/25\"]",
+    );
+    assert_eq!(valid(&text).groups.len(), 2);
+}
+
+#[test]
+fn what_may_be_a_mistake_is_a_warning() {
+    let cases = [
+        (SMALLEST.split("[[group.allow]]").next().unwrap().to_owned(), "has no rules"),
+        (format!("{SMALLEST}[[interface]]\nname = \"lan7\"\n"), "lan7"),
+        (SMALLEST.replace("a.example", "printer.local"), "multicast DNS"),
+        (SMALLEST.replace("[[group.allow]]", "resolvers = []\n[[group.allow]]"), "no resolver"),
+        (format!("{SMALLEST}[daemon]\ndenied = []\n"), "go nowhere"),
+    ];
+    for (text, words) in cases {
+        let warnings = lines(&valid(&text).warnings);
+        let [warning] = warnings.as_slice() else { panic!("{warnings:?} for:\n{text}") };
+        assert!(warning.contains("warning: ") && warning.contains(words), "{warning}");
+    }
+}
