@@ -193,10 +193,18 @@ impl<D: Datapath> Core<D> {
         let mut unprotected = BTreeSet::new();
         for (port, state) in ports.iter().zip(self.datapath.ports(&names)?) {
             let Some(why) = state.unprotected() else { continue };
+            let is_news = !self.unprotected.contains(&port.interface);
+            if state.ifindex.is_none() {
+                if is_news {
+                    tracing::warn!(interface = %port.interface, "the interface is gone; it is guarded when it is back");
+                }
+                unprotected.insert(port.interface.clone());
+                continue;
+            }
             match self.datapath.guard_again(port) {
                 Ok(()) => tracing::info!(interface = %port.interface, "guarded again"),
                 Err(error) => {
-                    if !self.unprotected.contains(&port.interface) {
+                    if is_news {
                         tracing::error!(interface = %port.interface, why, %error, "port is unprotected");
                     }
                     unprotected.insert(port.interface.clone());

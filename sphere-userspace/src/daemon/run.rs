@@ -1,6 +1,7 @@
 //! The shell around [`Core`]: waits for answers, changes of the gateway, signals and the clock, one at a time.
 
 use std::future::Future;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +55,13 @@ pub fn run(settings: &Settings, policy: Policy) -> anyhow::Result<()> {
     let pins = Pins::new(&settings.pin_root);
     pins.check_bpffs()?;
     let _lock = Lock::take(&settings.pin_root)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.context("cannot start the runtime")?;
+    // From here on a signal waits until it can be attended to; by default SIGHUP would end the process.
+    let signals = {
+        let _within = runtime.enter();
+        Signals::catch().context("cannot catch signals")?
+    };
 
     let directory = Arc::new(Directory::default());
     let kernel = Kernel::open(&settings.pin_root, &policy.limits, &object)?;
@@ -63,9 +71,7 @@ pub fn run(settings: &Settings, policy: Policy) -> anyhow::Result<()> {
     notify("READY=1");
     tracing::info!(ports = core.policy().interfaces.len(), groups = core.policy().groups.len(), "enforcing");
 
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.context("cannot start the runtime")?;
-    let ended = runtime.block_on(serve(settings, core, directory));
+    let ended = runtime.block_on(serve(settings, core, directory, signals));
     // A look-up or a write that hangs must not keep the process.
     runtime.shutdown_timeout(DRAIN);
     ended
@@ -75,12 +81,32 @@ pub fn run(settings: &Settings, policy: Policy) -> anyhow::Result<()> {
 struct Wakers {
     watch: Watch,
     answers: mpsc::Receiver<Resolution>,
+    signals: Signals,
+}
+
+/// What the operator says.
+struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
 }
 
-async fn serve(settings: &Settings, mut core: Core<Kernel>, directory: Arc<Directory>) -> anyhow::Result<()> {
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+async fn serve(
+    settings: &Settings,
+    mut core: Core<Kernel>,
+    directory: Arc<Directory>,
+    signals: Signals,
+) -> anyhow::Result<()> {
     let cancel = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let sinks = Sinks::start(&core.policy().daemon.denied).context("cannot start the sinks")?;
@@ -97,13 +123,7 @@ async fn serve(settings: &Settings, mut core: Core<Kernel>, directory: Arc<Direc
     let (sender, answers) = mpsc::channel(ANSWERS);
     let (orders, ordered) = watch::channel(Orders::from(core.policy()));
     spawn(&mut tasks, "resolver", resolve(ordered, sender, cancel.clone()));
-    let wakers = Wakers {
-        watch: Watch::new()?,
-        answers,
-        terminate: signal(SignalKind::terminate())?,
-        interrupt: signal(SignalKind::interrupt())?,
-        hang_up: signal(SignalKind::hangup())?,
-    };
+    let wakers = Wakers { watch: Watch::new()?, answers, signals };
     // What changed between the start and the subscription was not reported.
     core.look_around()?;
     let ended = attend(settings, &mut core, wakers, &orders, &mut tasks).await;
@@ -134,13 +154,13 @@ async fn attend(
     loop {
         let done = tokio::select! {
             biased;
-            _ = wakers.terminate.recv() => return Ok(()),
-            _ = wakers.interrupt.recv() => return Ok(()),
+            _ = wakers.signals.terminate.recv() => return Ok(()),
+            _ = wakers.signals.interrupt.recv() => return Ok(()),
             changed = wakers.watch.changed() => {
                 changed?;
                 core.look_around()
             }
-            _ = wakers.hang_up.recv() => {
+            _ = wakers.signals.hang_up.recv() => {
                 reload(settings, core, orders);
                 Ok(())
             }
