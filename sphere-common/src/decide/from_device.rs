@@ -21,14 +21,15 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     context: &Context<'_>,
     (case, decision): (&mut Case<F>, &mut Decision),
 ) {
+    // Nothing of the packet before may count.
+    case.network.forget();
+    case.opens = 0;
+    case.reads_dns = 0;
     decision.subject = Subject { ethertype_be: case.link.ethertype_be, vlan: case.link.vlan, ..Subject::default() };
     let (source, destination) = match F::addresses(packet, case.link.payload()) {
         Ok(addresses) => addresses,
         Err(reason) => return decision.deny_unattributed(tables, context, reason),
     };
-    case.network.forget();
-    case.opens = 0;
-    case.reads_dns = 0;
     case.flow.device = source;
     case.flow.peer = destination;
     match subnet::find::<F, T>(tables, context, source, &mut case.group) {

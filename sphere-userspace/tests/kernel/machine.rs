@@ -1,5 +1,6 @@
 //! One program in the kernel beside the host's deciding code, with the same tables.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
@@ -7,11 +8,13 @@ use aya::maps::{Array, HashMap, PerCpuArray, Queue};
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use sphere_common::abi::{
-    self, Cidr4Data, Cidr6Data, Config, Endpoint4Key, Endpoint6Key, EndpointValue, NEVER, Port, Reserved4, Subnet4,
-    Subnet6, SubnetValue, Timeouts, config_flags,
+    self, Cidr4Data, Cidr6Data, Config, Endpoint4Key, Endpoint6Key, EndpointValue, NEVER, NameKeyData, NameValue, Port,
+    REFUSED, Reserved4, Service, Subnet4, Subnet6, SubnetValue, Timeouts, config_flags, endpoint_flags, group_flags,
+    name_flags,
 };
 use sphere_common::decide::{Context, Decision, Workspace, egress, ingress};
 use sphere_common::host::{HostTables, cidr_bits4, cidr_bits6};
+use sphere_common::name::rule_key;
 use sphere_common::verdict::{Direction, Reason, Verdict};
 use zerocopy::IntoBytes as _;
 
@@ -23,6 +26,15 @@ const SLOTS: u32 = 32;
 const GROUP: u32 = 3;
 /// Test runs say that frames came in on the loopback device.
 const IFINDEX: u32 = 1;
+/// Addresses that the group may learn.
+const SHARE: u32 = 40;
+/// Names in the table: text, whether for names below it, rule, flags.
+const NAMES: [(&str, bool, u32, u32); 4] = [
+    ("allowed.example", false, 60, 0),
+    ("wild.example", true, 70, 0),
+    ("private.example", false, 80, name_flags::PRIVATE),
+    ("any.example", false, 90, name_flags::ANY_TYPE),
+];
 /// Bytes of a frame with an IPv6 header.
 const SHORTEST_BUFFER: usize = 54;
 
@@ -77,7 +89,9 @@ pod!(
     PodEndpoint6(Endpoint6Key),
     PodValue(EndpointValue),
     PodCidr4(Cidr4Data),
-    PodCidr6(Cidr6Data)
+    PodCidr6(Cidr6Data),
+    PodName(NameKeyData),
+    PodNameValue(NameValue)
 );
 
 /// A loaded program and the host's tables.
@@ -104,10 +118,7 @@ impl Machine {
             .expect("the object was built by `cargo xtask build`, and this test runs as root");
         let start = Instant::now();
         let loaded = ebpf.program_mut(program.name()).expect("the object holds the program");
-        match program {
-            Program::Xdp => <&mut Xdp>::try_from(loaded).unwrap().load().unwrap(),
-            Program::TcIngress | Program::Egress => <&mut SchedClassifier>::try_from(loaded).unwrap().load().unwrap(),
-        }
+        load(program, loaded);
         let loaded_in = start.elapsed();
         let mut machine = Self { program, ebpf, config, tables: HostTables::new(&config, DEVICES), loaded_in };
         machine.fill(enforce);
@@ -118,6 +129,15 @@ impl Machine {
     pub(crate) fn verified(&self) -> (u32, Duration) {
         let program = self.ebpf.program(self.program.name()).unwrap();
         (program.info().unwrap().verified_instruction_count().expect("kernels since 5.16 tell"), self.loaded_in)
+    }
+
+    /// Goes on with another program over the same tables.
+    pub(crate) fn switch_to(&mut self, program: Program) {
+        let loaded = self.ebpf.program_mut(program.name()).expect("the object holds the program");
+        if loaded.fd().is_err() {
+            load(program, loaded);
+        }
+        self.program = program;
     }
 
     /// Runs the frame on both sides and compares verdict, reason, rule, group and subject. `None` when the kernel does
@@ -189,6 +209,7 @@ impl Machine {
         }
         self.fill_endpoints();
         self.fill_prefixes();
+        self.fill_names();
     }
 
     fn fill_endpoints(&mut self) {
@@ -214,6 +235,63 @@ impl Machine {
         }
     }
 
+    fn fill_names(&mut self) {
+        let mut table =
+            LpmTrie::<_, PodName, PodNameValue>::try_from(self.ebpf.map_mut(abi::map::NAMES).unwrap()).unwrap();
+        for (name, below, rule, flags) in NAMES {
+            let mut value =
+                NameValue { services_len: 2, flags, floor: 250, ceiling: 250_000, grace: 500, ..NameValue::default() };
+            value.services[0] = Service { rule, port_be: 443_u16.to_be_bytes(), protocol: 6, pad: 0 };
+            value.services[1] = Service { rule: rule + 1, port_be: [0; 2], protocol: 1, pad: 0 };
+            let (name, bytes) = rule_key(name, below).unwrap();
+            let data = NameKeyData { group_be: GROUP.to_be_bytes(), name };
+            let bits = 32 + 8 * u32::try_from(bytes).unwrap();
+            table.insert(&Key::new(bits, PodName(data)), PodNameValue(value), 0).unwrap();
+            self.tables.names.insert(bits, &data.as_bytes()[..4 + bytes], value);
+        }
+        let mut quota = Array::<_, u32>::try_from(self.ebpf.map_mut(abi::map::LEARN_QUOTA).unwrap()).unwrap();
+        quota.set(GROUP, SHARE, 0).unwrap();
+        self.tables.learn_quota.insert(GROUP, SHARE);
+    }
+
+    /// What answers have opened, on both sides: address, port and protocol of every learned endpoint.
+    pub(crate) fn learned(&mut self) -> BTreeSet<(Vec<u8>, u16, u8)> {
+        let table =
+            HashMap::<_, PodEndpoint4, PodValue>::try_from(self.ebpf.map_mut(abi::map::ENDPOINTS4).unwrap()).unwrap();
+        let entries =
+            table.iter().map(Result::unwrap).filter(|(_, value)| value.0.flags & endpoint_flags::LEARNED != 0);
+        let mut kernel: BTreeSet<_> = entries
+            .map(|(key, _)| (key.0.address.to_vec(), u16::from_be_bytes(key.0.port_be), key.0.protocol))
+            .collect();
+        let table =
+            HashMap::<_, PodEndpoint6, PodValue>::try_from(self.ebpf.map_mut(abi::map::ENDPOINTS6).unwrap()).unwrap();
+        let entries =
+            table.iter().map(Result::unwrap).filter(|(_, value)| value.0.flags & endpoint_flags::LEARNED != 0);
+        kernel.extend(
+            entries.map(|(key, _)| (key.0.address.to_vec(), u16::from_be_bytes(key.0.port_be), key.0.protocol)),
+        );
+        let learned = |value: &EndpointValue| value.flags & endpoint_flags::LEARNED != 0;
+        let v4 = self.tables.endpoints4.iter().filter(|(_, value)| learned(value));
+        let v6 = self.tables.endpoints6.iter().filter(|(_, value)| learned(value));
+        let host: BTreeSet<_> = v4
+            .map(|(key, _)| (key.address.to_vec(), u16::from_be_bytes(key.port_be), key.protocol))
+            .chain(v6.map(|(key, _)| (key.address.to_vec(), u16::from_be_bytes(key.port_be), key.protocol)))
+            .collect();
+        assert_eq!(kernel, host, "kernel and host have learned different things");
+        kernel
+    }
+
+    /// Nanoseconds that the program takes on the frame, as the kernel reports them.
+    pub(crate) fn duration(&mut self, frame: &[u8], repeat: u32) -> Duration {
+        let program = self.ebpf.program(self.program.name()).unwrap();
+        let options = || TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::default() };
+        let result = match self.program {
+            Program::Xdp => <&Xdp>::try_from(program).unwrap().test_run(options()),
+            Program::TcIngress | Program::Egress => <&SchedClassifier>::try_from(program).unwrap().test_run(options()),
+        };
+        result.unwrap().duration
+    }
+
     fn fill_prefixes(&mut self) {
         let mut table =
             LpmTrie::<_, PodCidr4, PodValue>::try_from(self.ebpf.map_mut(abi::map::CIDRS4).unwrap()).unwrap();
@@ -225,6 +303,14 @@ impl Machine {
             address[3] = 0;
             let data = Cidr4Data { group_be: group.to_be_bytes(), protocol, pad: 0, port_be, address };
             let value = EndpointValue { expires: NEVER, rule: 20 + u32::from(protocol), flags: 0 };
+            table.insert(&Key::new(cidr_bits4(bits), PodCidr4(data)), PodValue(value), 0).unwrap();
+            self.tables.cidrs4.insert(cidr_bits4(bits), data.as_bytes(), value);
+        }
+        // What no answer may open: private addresses unless the name says so, and loopback in any case.
+        for (network, bits, flags) in [([10, 0, 0, 0], 8, name_flags::PRIVATE), ([127, 0, 0, 0], 8, 0)] {
+            let data =
+                Cidr4Data { group_be: REFUSED.to_be_bytes(), protocol: 0, pad: 0, port_be: [0; 2], address: network };
+            let value = EndpointValue { expires: NEVER, rule: 0, flags };
             table.insert(&Key::new(cidr_bits4(bits), PodCidr4(data)), PodValue(value), 0).unwrap();
             self.tables.cidrs4.insert(cidr_bits4(bits), data.as_bytes(), value);
         }
@@ -243,6 +329,13 @@ fn stay_on_one_cpu() {
     let mut here = nix::sched::CpuSet::new();
     here.set(nix::sched::sched_getcpu().unwrap()).unwrap();
     nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &here).unwrap();
+}
+
+fn load(program: Program, loaded: &mut aya::programs::Program) {
+    match program {
+        Program::Xdp => <&mut Xdp>::try_from(loaded).unwrap().load().unwrap(),
+        Program::TcIngress | Program::Egress => <&mut SchedClassifier>::try_from(loaded).unwrap().load().unwrap(),
+    }
 }
 
 /// Verdict, reason, rule, group and subject as bytes, in the layout that both machines share.
@@ -266,10 +359,11 @@ fn fields(decision: &Decision) -> Vec<u8> {
 }
 
 fn config(enforce: bool) -> Config {
-    let group = SubnetValue { group: GROUP, enforce: u8::from(enforce), ..SubnetValue::default() };
+    let flags = group_flags::DNS_POLICY;
+    let group = SubnetValue { group: GROUP, enforce: u8::from(enforce), flags, ..SubnetValue::default() };
     let mut config = Config {
         ticks_per_second: 250,
-        flags: config_flags::CIDRS4 | config_flags::CIDRS6 | config_flags::WILDCARD_PORTS,
+        flags: config_flags::CIDRS4 | config_flags::CIDRS6 | config_flags::WILDCARD_PORTS | config_flags::NAMES,
         subnets4_len: 1,
         subnets6_len: 1,
         reserved4_len: 1,
@@ -282,6 +376,7 @@ fn config(enforce: bool) -> Config {
             udp: u32::MAX,
             icmp: u32::MAX,
             fragment: u32::MAX,
+            query: u32::MAX,
             ..Timeouts::default()
         },
         ..Config::default()

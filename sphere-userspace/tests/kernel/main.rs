@@ -8,6 +8,7 @@
 )]
 
 mod corpus;
+mod lessons;
 mod machine;
 
 use machine::{Machine, Program};
@@ -81,7 +82,7 @@ fn programs_verify_within_their_bound() {
     }
 }
 
-fn mutate(frame: &mut Vec<u8>, random: &mut Random) {
+pub(crate) fn mutate(frame: &mut Vec<u8>, random: &mut Random) {
     let at = random.below(frame.len());
     match random.below(8) {
         0 => frame.truncate(at.max(14)),
@@ -101,17 +102,17 @@ fn mutate(frame: &mut Vec<u8>, random: &mut Random) {
 }
 
 /// Xorshift64*: the same frames in every run.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() >> 33).unwrap() % bound
     }
 }

@@ -1,0 +1,233 @@
+//! DNS between devices and their resolver: what may be asked, what answers open, the same in kernel and on host.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use etherparse::PacketBuilder;
+use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+use sphere_common::verdict::Reason;
+
+use crate::corpus::{ALLOWED, DEVICE};
+use crate::machine::{Machine, Program};
+use crate::{Random, mutate};
+
+/// Nanoseconds that reading an answer may add, at the median.
+const MAX_ADDED_NS: u128 = 3_000;
+
+fn datagram(from: ([u8; 4], u16), to: ([u8; 4], u16), payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    let builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4(from.0, to.0, 64).udp(from.1, to.1);
+    builder.write(&mut frame, payload).unwrap();
+    frame
+}
+
+const CLIENT: ([u8; 4], u16) = (DEVICE, 5555);
+const RESOLVER: ([u8; 4], u16) = (ALLOWED, 53);
+
+fn message(id: u16, kind: MessageType, name: &str, asked: RecordType) -> Message {
+    let mut message = Message::new(id, kind, OpCode::Query);
+    message.add_query(Query::query(Name::from_ascii(name).unwrap(), asked));
+    message
+}
+
+fn query(id: u16, name: &str, asked: RecordType) -> Vec<u8> {
+    datagram(CLIENT, RESOLVER, &message(id, MessageType::Query, name, asked).to_vec().unwrap())
+}
+
+fn answer_message(id: u16, name: &str, records: &[RData]) -> Message {
+    let mut message = message(id, MessageType::Response, name, RecordType::A);
+    for data in records {
+        let owner = Name::from_ascii("tail.cdn.example.").unwrap();
+        message.add_answer(Record::from_rdata(owner, 30, data.clone()));
+    }
+    message
+}
+
+fn answer(id: u16, name: &str, records: &[RData]) -> Vec<u8> {
+    datagram(RESOLVER, CLIENT, &answer_message(id, name, records).to_vec().unwrap())
+}
+
+fn v4(address: [u8; 4]) -> RData {
+    RData::A(A(Ipv4Addr::from(address)))
+}
+
+/// Asks and answers; the reasons of both, and what is learned in all.
+fn exchange(machine: &mut Machine, asked: &[u8], answered: &[u8]) -> (Reason, Reason, usize) {
+    machine.switch_to(Program::Xdp);
+    let query = machine.compare("query", asked).unwrap();
+    machine.switch_to(Program::Egress);
+    let answer = machine.compare("answer", answered).unwrap();
+    (query, answer, machine.learned().len())
+}
+
+#[test]
+#[ignore = "root: loads programs and runs them in the kernel"]
+fn answer_to_a_query_of_the_device_opens_its_addresses() {
+    let mut machine = Machine::new(Program::Xdp, true);
+    let records = [
+        RData::CNAME(CNAME(Name::from_ascii("x.y.z.").unwrap())),
+        v4([203, 0, 113, 50]),
+        v4([203, 0, 113, 51]),
+        RData::AAAA(AAAA(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x50))),
+    ];
+    let asked = query(7, "AlLowed.EXAMPLE.", RecordType::A);
+    let (query, reply, learned) = exchange(&mut machine, &asked, &answer(7, "allowed.example.", &records));
+    assert_eq!((query, reply), (Reason::Endpoint, Reason::Reply));
+    assert_eq!(learned, 6, "three addresses with two services");
+    machine.switch_to(Program::Xdp);
+    let mut syn = Vec::new();
+    let builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4(DEVICE, [203, 0, 113, 51], 64).tcp(1, 443, 1, 1).syn();
+    builder.write(&mut syn, &[]).unwrap();
+    assert_eq!(machine.compare("the first packet", &syn), Some(Reason::Endpoint));
+}
+
+#[test]
+#[ignore = "root: loads programs and runs them in the kernel"]
+fn only_allowed_names_and_types_may_be_asked() {
+    let mut machine = Machine::new(Program::Xdp, true);
+    for (name, kind, reason) in [
+        ("allowed.example.", RecordType::A, Reason::Endpoint),
+        ("allowed.example.", RecordType::AAAA, Reason::Flow),
+        ("allowed.example.", RecordType::TXT, Reason::QueryType),
+        ("any.example.", RecordType::TXT, Reason::Flow),
+        ("a.wild.example.", RecordType::A, Reason::Flow),
+        ("b.a.wild.example.", RecordType::A, Reason::Flow),
+        ("wild.example.", RecordType::A, Reason::QueryName),
+        ("awild.example.", RecordType::A, Reason::QueryName),
+        ("allowed.example.evil.", RecordType::A, Reason::QueryName),
+        ("notallowed.example.", RecordType::A, Reason::QueryName),
+        ("example.", RecordType::A, Reason::QueryName),
+    ] {
+        assert_eq!(machine.compare(name, &query(9, name, kind)), Some(reason), "{name} {kind}");
+    }
+    let label = "x".repeat(60);
+    let tunnel = format!("{label}.{label}.{label}.evil.example.");
+    assert_eq!(machine.compare("tunnel", &query(9, &tunnel, RecordType::TXT)), Some(Reason::QueryName));
+    let garbage = datagram(CLIENT, RESOLVER, &[0xff; 40]);
+    assert_eq!(machine.compare("garbage", &garbage), Some(Reason::QueryMalformed));
+    let mut update = message(9, MessageType::Query, "allowed.example.", RecordType::A);
+    update.add_query(Query::query(Name::from_ascii("evil.example.").unwrap(), RecordType::A));
+    let two = datagram(CLIENT, RESOLVER, &update.to_vec().unwrap());
+    assert_eq!(machine.compare("two questions", &two), Some(Reason::QueryMalformed));
+}
+
+#[test]
+#[ignore = "root: loads programs and runs them in the kernel"]
+fn poisoned_answers_teach_nothing() {
+    let records = [v4([203, 0, 113, 50])];
+    let name = "allowed.example.";
+    let mut failed = answer_message(7, name, &records);
+    failed.metadata.response_code = ResponseCode::NXDomain;
+    let mut truncated = answer_message(7, name, &records);
+    truncated.metadata.truncation = true;
+    let mut additional = answer_message(7, name, &[]);
+    additional.add_additional(Record::from_rdata(Name::from_ascii(name).unwrap(), 30, records[0].clone()));
+    let bytes = |message: &Message| datagram(RESOLVER, CLIENT, &message.to_vec().unwrap());
+    let plain = answer_message(7, name, &records);
+    let mut looped = plain.to_vec().unwrap();
+    // The owner of the record becomes a pointer to itself; owners are not followed, so this one still teaches.
+    let owner = looped.len() - records_bytes(&records) - 1;
+    looped.truncate(owner.max(12));
+    for (what, frame, reason) in [
+        ("wrong identifier", answer(8, name, &records), Reason::AnswerUnasked),
+        ("wrong question", answer(7, "private.example.", &records), Reason::AnswerUnasked),
+        ("name error", bytes(&failed), Reason::Reply),
+        ("truncated", bytes(&truncated), Reason::Reply),
+        ("additional section", bytes(&additional), Reason::Reply),
+        ("loopback", answer(7, name, &[v4([127, 0, 0, 1])]), Reason::Reply),
+        ("private address", answer(7, name, &[v4([10, 0, 0, 1])]), Reason::Reply),
+        (
+            "a query instead",
+            datagram(RESOLVER, CLIENT, &message(7, MessageType::Query, name, RecordType::A).to_vec().unwrap()),
+            Reason::AnswerUnasked,
+        ),
+        ("cut off", datagram(RESOLVER, CLIENT, &looped), Reason::Reply),
+    ] {
+        let mut machine = Machine::new(Program::Xdp, true);
+        let (_, reply, learned) = exchange(&mut machine, &query(7, name, RecordType::A), &frame);
+        assert_eq!((reply, learned), (reason, 0), "{what}");
+    }
+    let mut machine = Machine::new(Program::Xdp, true);
+    machine.switch_to(Program::Egress);
+    assert_eq!(machine.compare("no query at all", &bytes(&plain)), Some(Reason::Unsolicited));
+    assert!(machine.learned().is_empty());
+    let mut machine = Machine::new(Program::Xdp, true);
+    let asked = query(7, "private.example.", RecordType::A);
+    let (_, _, learned) = exchange(&mut machine, &asked, &answer(7, "private.example.", &[v4([10, 0, 0, 1])]));
+    assert_eq!(learned, 2, "a name that says so may lead to private addresses");
+}
+
+fn records_bytes(records: &[RData]) -> usize {
+    records.len() * 4
+}
+
+#[test]
+#[ignore = "root: loads programs and runs them in the kernel"]
+fn a_group_learns_no_more_than_its_share() {
+    let mut machine = Machine::new(Program::Xdp, true);
+    let mut learned = 0;
+    for round in 0..4_u8 {
+        let records: Vec<RData> = (0..10).map(|host| v4([203, 0, 100 + round, host])).collect();
+        let id = u16::from(round);
+        let asked = query(id, "allowed.example.", RecordType::A);
+        (_, _, learned) = exchange(&mut machine, &asked, &answer(id, "allowed.example.", &records));
+    }
+    assert_eq!(learned, 40);
+}
+
+#[test]
+#[ignore = "root: loads programs and runs them in the kernel"]
+fn mutated_answers_teach_kernel_and_host_the_same() {
+    let mut machine = Machine::new(Program::Xdp, true);
+    machine.compare("query", &query(7, "allowed.example.", RecordType::A)).unwrap();
+    machine.switch_to(Program::Egress);
+    let records: Vec<RData> = (0..5)
+        .map(|host| v4([203, 0, 113, host]))
+        .chain([RData::CNAME(CNAME(Name::from_ascii("a.b.").unwrap()))])
+        .collect();
+    let good = answer(7, "allowed.example.", &records);
+    let mut random = Random(0x1234_5678_9abc_def1);
+    for round in 0..100_000 {
+        let mut frame = good.clone();
+        for _ in 0..=random.below(3) {
+            let at = 42 + random.below(frame.len() - 42);
+            frame[at] = random.next().to_le_bytes()[0];
+        }
+        if random.below(10) == 0 {
+            mutate(&mut frame, &mut random);
+        }
+        if frame.len() >= 14 {
+            machine.compare(&format!("mutated answer {round}"), &frame);
+        }
+        if round % 1000 == 0 {
+            machine.learned();
+        }
+    }
+    machine.learned();
+}
+
+#[test]
+#[ignore = "root: loads programs and runs them in the kernel"]
+fn reading_an_answer_adds_little() {
+    let mut machine = Machine::new(Program::Xdp, true);
+    machine.compare("query", &query(7, "allowed.example.", RecordType::A)).unwrap();
+    machine.switch_to(Program::Egress);
+    let records = [
+        RData::CNAME(CNAME(Name::from_ascii("prod.trafficmanager.example.").unwrap())),
+        RData::CNAME(CNAME(Name::from_ascii("prod.cdn.example.").unwrap())),
+        v4([203, 0, 113, 50]),
+        v4([203, 0, 113, 51]),
+    ];
+    let lesson = answer(7, "allowed.example.", &records);
+    // As long, but from another port: it takes the same way without being read.
+    let mut plain = lesson.clone();
+    plain[34..36].copy_from_slice(&443_u16.to_be_bytes());
+    let mut added: Vec<u128> = (0..21)
+        .map(|_| machine.duration(&lesson, 1000).as_nanos().saturating_sub(machine.duration(&plain, 1000).as_nanos()))
+        .collect();
+    added.sort_unstable();
+    let median = added[added.len() / 2];
+    println!("reading an answer with two addresses adds {median} ns (median of {})", added.len());
+    assert!(median <= MAX_ADDED_NS, "reading an answer adds {median} ns");
+}
