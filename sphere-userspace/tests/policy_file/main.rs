@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod check;
+mod documents;
 mod errors;
 mod meaning;
 mod profile;
