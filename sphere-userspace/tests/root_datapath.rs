@@ -7,15 +7,17 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use sphere_common::abi::{
-    Config, DeviceKey, DeviceValue, Endpoint4Key, EndpointValue, Flow4Key, FlowState, FlowValue, NEVER, RuleLabel,
-    Timeouts, flow_kind,
+    Config, DeviceKey, DeviceValue, Endpoint4Key, EndpointValue, Flow4Key, FlowState, FlowValue, LessonCount, NEVER,
+    NameKeyData, NameValue, RuleLabel, SightingKey, SightingValue, Timeouts, flow_kind,
 };
 use sphere_userspace::datapath::{
-    Datapath, DatapathError, Kernel, Object, Origin, PortSpec, Side, TcHook, detach, monotonic, netlink, snapshot,
+    Datapath, DatapathError, Kernel, NameKey, Object, Origin, PortSpec, Side, TcHook, detach, monotonic, netlink,
+    snapshot,
 };
 use sphere_userspace::policy::{AttachMode, Limits};
 use sphere_userspace::reconcile::{Changeset, Step};
 use support::{isolated, mount_bpffs, run, veth};
+use zerocopy::FromZeros;
 
 const ROOT: &str = "/sys/fs/bpf/sphere";
 
@@ -108,6 +110,54 @@ fn changed_limits_carry_the_contents_over_and_keep_the_link() {
         assert_eq!(free, 511);
         drop(second);
         assert_eq!(open(&limits).origin(), Origin::Adopted);
+    });
+}
+
+#[test]
+fn what_was_learned_and_the_seed_are_carried_over() {
+    isolated("what_was_learned_and_the_seed_are_carried_over", || {
+        mount_bpffs();
+        veth("lan0", "dev0");
+        let mut first = open(&Limits::default());
+        let configure = |kernel: &mut Kernel| {
+            let steps = vec![Step::PutConfig(Box::new(Config::default()))];
+            kernel.apply(&Changeset { steps, ..Changeset::default() }).unwrap();
+            kernel.installed().unwrap().config.seed
+        };
+        let seed = configure(&mut first);
+        assert_ne!(seed, 0);
+        assert_eq!(configure(&mut first), seed, "what is in flight must still be told apart");
+        let mut name = NameKey { prefix_len: 72, data: NameKeyData::new_zeroed() };
+        name.data.name[..5].copy_from_slice(b"moc.x");
+        let opens = NameValue { services_len: 1, floor: 250, ..NameValue::default() };
+        first.maps().names.insert(&name, &opens).unwrap();
+        let sighting = SightingKey { address: [7; 16], group: 1, rule: 2 };
+        let seen = SightingValue { ttl: 30, ..SightingValue::new_zeroed() };
+        first.maps().sightings.insert(&sighting, &seen).unwrap();
+        first.maps().learn_quota.insert(&1, &99).unwrap();
+        let lessons = first.maps().lesson_counters.raw();
+        let counts: Vec<u8> = std::iter::repeat_n(3_u64.to_ne_bytes(), lessons.value_stride() / 8).flatten().collect();
+        lessons.update(&(LessonCount::Query as u32).to_ne_bytes(), &counts, 0).unwrap();
+        first.guard(&[port(AttachMode::Auto)]).unwrap();
+        drop(first);
+
+        let limits = Limits { endpoints: 100_000, rules: 16, ..Limits::default() };
+        let mut second = open(&limits);
+        assert_eq!(second.origin(), Origin::Carried);
+        second.guard(&[port(AttachMode::Auto)]).unwrap();
+        let maps = second.maps();
+        assert_eq!((maps.names.shape().capacity, maps.sightings.shape().capacity), (16, 25_000));
+        assert_eq!(maps.names.lookup(&name).unwrap(), Some(opens));
+        assert_eq!(maps.sightings.lookup(&sighting).unwrap(), Some(seen));
+        assert_eq!(maps.learn_quota.lookup(&1).unwrap(), Some(99));
+        assert_eq!(second.installed().unwrap().config.seed, seed);
+        let state = snapshot::read(Path::new(ROOT)).unwrap();
+        let queries = counts.len() as u64 / 8 * 3;
+        assert_eq!(state.lessons[0], (LessonCount::Query, queries));
+        assert!(state.lessons[1..].iter().all(|(_, total)| *total == 0));
+        for map in ["NAMES", "SIGHTINGS"] {
+            assert_eq!(state.tables.iter().find(|fill| fill.map == map).unwrap().entries, 1, "{map}");
+        }
     });
 }
 
@@ -320,6 +370,7 @@ fn a_sweep_takes_what_has_ended_and_nothing_else() {
             udp: ticks(180),
             icmp: ticks(30),
             fragment: ticks(30),
+            query: ticks(10),
             ..Timeouts::default()
         };
         let config = Config { timeouts, ..Config::default() };
@@ -337,6 +388,8 @@ fn a_sweep_takes_what_has_ended_and_nothing_else() {
             (17, flow_kind::TRANSPORT, FlowState::Established, 100, true),
             (17, flow_kind::TRANSPORT, FlowState::Established, 200, false),
             (17, flow_kind::FRAGMENT_OUT, FlowState::Opening, 40, false),
+            (17, flow_kind::QUERY, FlowState::Opening, 5, true),
+            (17, flow_kind::QUERY, FlowState::Opening, 15, false),
             (1, flow_kind::TRANSPORT, FlowState::Opening, 20, true),
         ];
         let flow = |number: u8, (protocol, kind): (u8, u8)| Flow4Key {
@@ -369,7 +422,7 @@ fn a_sweep_takes_what_has_ended_and_nothing_else() {
             let found = kernel.maps().flows4.lookup(&flow(number, (protocol, kind))).unwrap().is_some();
             assert_eq!(found, stays, "{protocol} {kind} {state:?} idle for {idle} s");
         }
-        assert_eq!((swept.flows, swept.ended_flows, swept.devices, swept.gone_devices), (4, 5, 1, 1));
+        assert_eq!((swept.flows, swept.ended_flows, swept.devices, swept.gone_devices), (5, 6, 1, 1));
         assert!(kernel.maps().devices.lookup(&device(5)).unwrap().is_some());
         assert_eq!(kernel.maps().devices.lookup(&device(6)).unwrap(), None);
         assert_eq!(kernel.maps().slots4.lookup(&4).unwrap(), Some(Flow4Key::default()), "its slots are empty");
