@@ -110,7 +110,8 @@ fn config() -> Config {
             tcp_closing: 15_000,
             udp: 45_000,
             icmp: 7_500,
-            fragment: 7_500, ..Timeouts::default()
+            fragment: 7_500,
+            ..Timeouts::default()
         },
         ..Config::default()
     };

@@ -111,5 +111,21 @@ pub struct Subject {
     pub protocol: u8,
 }
 
+impl Subject {
+    /// Address of the device in bytes.
+    #[must_use]
+    #[inline(always)]
+    pub const fn device_bytes(&self) -> [u8; 16] {
+        zerocopy::transmute!(self.device)
+    }
+
+    /// Address of the peer in bytes.
+    #[must_use]
+    #[inline(always)]
+    pub const fn peer_bytes(&self) -> [u8; 16] {
+        zerocopy::transmute!(self.peer)
+    }
+}
+
 /// Bytes of the header that stands before a quoted packet.
 pub const QUOTE_OFFSET: usize = icmp::HEADER_BYTES;

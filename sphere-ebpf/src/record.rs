@@ -72,8 +72,8 @@ fn sample<S: Source>(frame: &Frame<'_, S>, context: &Context<'_>, direction: Dir
     let subject = &decision.subject;
     // SAFETY: the helper takes no argument and touches no memory.
     event.monotonic_ns = unsafe { bpf_ktime_get_ns() };
-    event.device = zerocopy::transmute!(subject.device);
-    event.peer = zerocopy::transmute!(subject.peer);
+    event.device = subject.device_bytes();
+    event.peer = subject.peer_bytes();
     event.ifindex = context.ifindex;
     event.group = decision.group;
     event.frame_bytes = frame.frame_bytes();

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use nix::sys::signal::Signal;
-use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, bind, send, socket};
 use sphere_userspace::datapath::{Pins, netlink, port_state};
 use support::daemon::{Daemon, allow, eventually, policy};
 use support::{isolated, mount_bpffs, run, scratch, sphere_output, veth};
@@ -41,28 +41,11 @@ fn told(output: &Output) -> (i32, String) {
 /// Sends a frame out of an interface.
 fn send_frame(interface: &str, frame: &[u8]) {
     let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), None::<SockProtocol>).unwrap();
-    let ifindex = nix::net::if_::if_nametoindex(interface).unwrap();
-    let address = libc::sockaddr_ll {
-        sll_family: libc::AF_PACKET as u16,
-        sll_protocol: 0x0800_u16.to_be(),
-        sll_ifindex: ifindex.cast_signed(),
-        sll_hatype: 0,
-        sll_pkttype: 0,
-        sll_halen: 6,
-        sll_addr: [2, 0, 0, 0, 0, 1, 0, 0],
-    };
-    // SAFETY: the frame and the address are valid for the lengths given, and only read.
-    let sent = unsafe {
-        libc::sendto(
-            socket.as_raw_fd(),
-            frame.as_ptr().cast(),
-            frame.len(),
-            0,
-            std::ptr::from_ref(&address).cast(),
-            size_of::<libc::sockaddr_ll>() as u32,
-        )
-    };
-    assert_eq!(sent, frame.len().cast_signed());
+    let mut addresses = nix::ifaddrs::getifaddrs().unwrap().filter(|found| found.interface_name == interface);
+    let address = addresses.find_map(|found| found.address?.as_link_addr().copied()).unwrap();
+    bind(socket.as_raw_fd(), &address).unwrap();
+    let sent = send(socket.as_raw_fd(), frame, MsgFlags::empty()).unwrap();
+    assert_eq!(sent, frame.len());
 }
 
 fn syn(source: Ipv4Addr, destination: Ipv4Addr, port: u16) -> Vec<u8> {

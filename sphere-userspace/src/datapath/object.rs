@@ -29,7 +29,7 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Names and descriptors, in the order of [`PROGRAMS`].
+    /// Names and descriptors, in the order of the object's programs.
     pub(super) fn each(&self) -> [(&'static str, &OwnedFd); 4] {
         [
             (abi::program::INGRESS, &self.ingress),

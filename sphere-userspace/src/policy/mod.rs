@@ -2,7 +2,7 @@
 //!
 //! Place in the data flow: text → [`document`](self) (tables with spans, nothing hidden by the first error) → raw
 //! fields → valid types → profiles expanded into rules → checks across groups → capacity. Nothing here touches the
-//! network or the kernel. Invariant: what [`load`] gives back can be compiled into tables without another check of
+//! network or the kernel. Invariant: what [`load()`] gives back can be compiled into tables without another check of
 //! its meaning, and no input makes it panic.
 
 mod date;

@@ -1,6 +1,6 @@
 //! Polling of names: when to ask, what came of it, and which addresses an answer may bring.
 //!
-//! [`Schedule`] decides and takes the moment as an argument; [`Asker`] asks over the network; [`poll`] is the task
+//! [`Schedule`] decides and takes the moment as an argument; [`Asker`] asks over the network; [`poll()`] is the task
 //! around them, and what comes of each question leaves through a bounded channel. Whatever a failure means for what is
 //! allowed is decided in `reconcile`.
 

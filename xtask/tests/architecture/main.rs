@@ -25,8 +25,9 @@ const DEPENDENCIES: [(&str, Allowed); 6] = [
     ("xtask", Allowed::Ours(&[])),
 ];
 const CRATES: [&str; 6] = ["sphere-common", "sphere-ebpf", "sphere-userspace", "lab", "benches", "xtask"];
-const UNSAFE: [&str; 3] = ["sphere-ebpf/", "sphere-common/src/abi/", "sphere-userspace/src/datapath/"];
-const AYA: [&str; 1] = ["sphere-userspace/src/datapath/"];
+const UNSAFE: [&str; 4] =
+    ["sphere-ebpf/", "sphere-common/src/abi/", "sphere-userspace/src/datapath/", "sphere-userspace/tests/kernel/"];
+const AYA: [&str; 2] = ["sphere-userspace/src/datapath/", "sphere-userspace/tests/kernel/"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
