@@ -6,6 +6,8 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 #![allow(missing_docs, unreachable_pub, reason = "the program macros generate public functions without documentation")]
+#![allow(clippy::needless_pass_by_value, reason = "the program macros hand contexts over by value")]
+#![allow(clippy::needless_borrows_for_generic_args, reason = "a map takes a reference; by value it would cost stack")]
 
 mod maps;
 mod packet;
