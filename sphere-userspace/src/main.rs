@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 
 use clap::Parser;
 use sphere_userspace::cli::{Arguments, Exit, exit_of};
+use sphere_userspace::policy::PolicyErrors;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> Exit {
@@ -35,6 +36,10 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// The error and what led to it, once.
 #[allow(clippy::print_stderr, reason = "the one place where an error is printed")]
 fn tell(error: &anyhow::Error) {
+    if let Some(errors) = error.downcast_ref::<PolicyErrors>() {
+        // Snippets of the file, which stand on lines of their own.
+        return eprintln!("{errors}");
+    }
     let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
     eprintln!("sphere: {}", chain.join(": "));
 }

@@ -120,7 +120,7 @@ fn what_was_learned_and_the_seed_are_carried_over() {
         veth("lan0", "dev0");
         let mut first = open(&Limits::default());
         let configure = |kernel: &mut Kernel| {
-            let steps = vec![Step::PutConfig(Box::new(Config::default()))];
+            let steps = vec![Step::PutConfig(Box::default())];
             kernel.apply(&Changeset { steps, ..Changeset::default() }).unwrap();
             kernel.installed().unwrap().config.seed
         };

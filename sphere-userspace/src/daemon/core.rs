@@ -31,6 +31,8 @@ pub enum DaemonError {
 pub enum Learned {
     /// Nothing.
     Nothing,
+    /// Something to tell, together with what else is to be told.
+    News,
     /// Known addresses hold for longer: the tables can wait for more of it.
     Ends,
     /// New addresses: devices may be about to use them.
@@ -138,10 +140,11 @@ impl<D: Datapath> Core<D> {
 
     /// Takes up what came of a question, and says what is to follow.
     pub fn learn(&mut self, resolution: &Resolution) -> Learned {
-        if let Some(turn) = self.standings.record(resolution) {
-            News::tell_turn(resolution, &turn);
-        }
-        let Outcome::Answer(answer) = &resolution.outcome else { return Learned::Nothing };
+        let turn = self.standings.record(resolution);
+        let is_news = turn.is_some_and(|turn| self.news.note(resolution, &turn));
+        let Outcome::Answer(answer) = &resolution.outcome else {
+            return if is_news { Learned::News } else { Learned::Nothing };
+        };
         let name = &resolution.question.name;
         let terms = LeaseTerms::from(&self.policy.resolver);
         let new = self.leases.learn(name, answer, &terms, (resolution.at, LeaseSource::Polled));

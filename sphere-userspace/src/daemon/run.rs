@@ -31,7 +31,7 @@ const DRAIN: Duration = Duration::from_secs(2);
 const ANSWERS: usize = 1024;
 /// How long new addresses wait for others: names are asked in bursts.
 const SOON: Duration = Duration::from_millis(100);
-/// How long addresses that are in the tables wait for their new ends.
+/// How long addresses that are in the tables wait for their new ends, and news for other news.
 const LATER: Duration = Duration::from_secs(2);
 
 /// What the daemon was started with.
@@ -49,6 +49,7 @@ pub struct Settings {
 ///
 /// When the policy cannot be put in force. What is in force stays in force, whatever happens.
 pub fn run(settings: &Settings, policy: Policy) -> anyhow::Result<()> {
+    let begun = Instant::now();
     privilege::check_capabilities()?;
     privilege::check_kernel()?;
     let object = Object::embedded()?;
@@ -65,11 +66,13 @@ pub fn run(settings: &Settings, policy: Policy) -> anyhow::Result<()> {
 
     let directory = Arc::new(Directory::default());
     let kernel = Kernel::open(&settings.pin_root, &policy.limits, &object)?;
-    tracing::info!(origin = ?kernel.origin(), "data plane");
+    let data_plane = kernel.origin().word();
+    tracing::debug!(data_plane, "open");
     let mut core = Core::open(kernel, policy, Arc::clone(&directory))?;
     core.begin()?;
     notify("READY=1");
-    tracing::info!(ports = core.policy().interfaces.len(), groups = core.policy().groups.len(), "enforcing");
+    let (ports, groups) = (core.policy().interfaces.len(), core.policy().groups.len());
+    tracing::info!(ports, groups, data_plane, after = ?begun.elapsed(), "enforcing");
 
     let ended = runtime.block_on(serve(settings, core, directory, signals));
     // A look-up or a write that hangs must not keep the process.
@@ -196,7 +199,7 @@ fn is_open(answers: &mpsc::Receiver<Resolution>) -> bool {
 fn earlier(due: Option<Instant>, learned: Learned) -> Option<Instant> {
     let wait = match learned {
         Learned::Nothing => return due,
-        Learned::Ends => LATER,
+        Learned::News | Learned::Ends => LATER,
         Learned::Addresses => SOON,
     };
     let at = Instant::now() + wait;

@@ -4,23 +4,24 @@
 //! links, then the pins change places; if anything fails on the way, everything is as it was before `open`.
 
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Instant;
 
-use sphere_common::abi::{self, Config};
+use sphere_common::abi;
 
 use super::apply::{apply, installed};
 use super::attach::{Attacher, PortSpec};
 use super::carry::{carry, carry_late, fill_free_devices};
 use super::clock;
+use super::config;
 use super::error::DatapathError;
 use super::events::EventRing;
 use super::handover::{abandon, move_links, programs_use_maps, recover, release};
 use super::maps::{Maps, PINNED};
 use super::netlink;
 use super::object::{Object, Programs};
+use super::origin::Origin;
 use super::pins::{Part, Pins, pin};
 use super::port::{PortState, port_state};
 use super::raw_map::RawMap;
@@ -29,19 +30,6 @@ use super::tc::TcHook;
 use super::{Datapath, monotonic};
 use crate::policy::Limits;
 use crate::reconcile::{Changeset, Clock, GatewayFacts, Installed, Moment};
-
-/// Where the data plane came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Nothing was pinned.
-    Fresh,
-    /// Pinned by this same build: programs and maps are used as they are.
-    Adopted,
-    /// Pinned by another build: its maps are used, the programs are new.
-    Reloaded,
-    /// Pinned with other sizes: maps and programs are new, the contents were carried over.
-    Carried,
-}
 
 /// The data plane of this machine.
 #[derive(Debug)]
@@ -186,18 +174,6 @@ impl Kernel {
         Ok(())
     }
 
-    /// Writes the configuration into the slot that is not in force, then switches.
-    fn write_config(&self, wanted: &Config) -> Result<(), DatapathError> {
-        let active = self.maps.active.lookup(&0)?.unwrap_or_default() & 1;
-        let current = self.maps.config.lookup(&active)?.unwrap_or_default();
-        let seed = if current.seed == 0 { random_seed() } else { current.seed };
-        let clock_offset = current.clock_offset;
-        let config = Config { clock_offset, seed, ticks_per_second: self.rate, ..*wanted };
-        let other = active ^ 1;
-        self.maps.config.insert(&other, &config)?;
-        self.maps.active.insert(&0, &other)
-    }
-
     fn attach(&self, ports: &[PortSpec]) -> Result<(), DatapathError> {
         let links = netlink::links()?;
         let mut attacher = Attacher::new(&self.pins, &self.programs).with_hook(self.hook);
@@ -263,7 +239,7 @@ impl Datapath for Kernel {
                 monotonic::wait_for_programs();
             }
             switched = Some(Instant::now());
-            self.write_config(config)
+            config::write(&self.maps, self.rate, config)
         });
         self.switched = switched;
         result
@@ -304,13 +280,6 @@ impl Datapath for Kernel {
         let clock = self.clock()?;
         sweep::sweep(&self.maps, clock.ticks_at(monotonic::now()))
     }
-}
-
-/// A number that nobody outside can guess, and that is not zero.
-fn random_seed() -> u32 {
-    // The standard library takes the keys of its hashers from the system's random numbers.
-    let random = RandomState::new().build_hasher().finish();
-    (random ^ random >> 32) as u32 | 1
 }
 
 impl Drop for Kernel {

@@ -185,7 +185,9 @@ impl Pins {
         match statfs(nearest) {
             Ok(stat) if stat.filesystem_type() == FsType(BPFFS) => Ok(()),
             _ => {
-                let mount = if self.root.starts_with("/sys/fs/bpf") { Path::new("/sys/fs/bpf") } else { nearest };
+                // Elsewhere the root itself: what is mounted further up would hide what is there.
+                let usual = Path::new("/sys/fs/bpf");
+                let mount = if self.root.starts_with(usual) { usual } else { &self.root };
                 Err(DatapathError::NoBpffs { path: self.root.clone(), mount: mount.to_owned() })
             }
         }

@@ -1,7 +1,7 @@
 //! What is pinned, read without a daemon; and taking it all away.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -292,11 +292,4 @@ fn sum(row: &[Counter]) -> Counter {
 pub fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
-}
-
-/// An IPv4 address as the tables hold it beside IPv6 ones.
-#[must_use]
-pub fn plain_address(bytes: [u8; 16]) -> IpAddr {
-    let address = Ipv6Addr::from(bytes);
-    address.to_ipv4_mapped().map_or(IpAddr::V6(address), |v4: Ipv4Addr| IpAddr::V4(v4))
 }
