@@ -4,7 +4,7 @@
 //! into the [`Findings`], and reading goes on. A table knows which keys were asked for: the rest is unknown.
 
 use std::{
-    ops::{Range, RangeInclusive},
+    ops::{Bound, Range, RangeBounds, RangeInclusive},
     str::FromStr,
     time::Duration,
 };
@@ -161,7 +161,7 @@ impl<'a> Value<'a> {
     }
 
     /// A duration such as `"90s"` or `"1h 30m"`, within bounds.
-    pub(super) fn duration(&self, bounds: &Range<Duration>, findings: &mut Findings) -> Option<Duration> {
+    pub(super) fn duration(&self, bounds: &impl RangeBounds<Duration>, findings: &mut Findings) -> Option<Duration> {
         const REMEDY: &str = "write a number with its unit, such as \"30s\", \"10m\" or \"12h\"";
         if self.value.as_integer().is_some() {
             findings.error(&self.span, "a duration needs a unit", REMEDY);
@@ -171,8 +171,7 @@ impl<'a> Value<'a> {
         match humantime::parse_duration(text.value) {
             Ok(duration) if bounds.contains(&duration) => Some(duration),
             Ok(_) => {
-                let [low, high] = [bounds.start, bounds.end].map(humantime::format_duration);
-                let remedy = format!("use at least {low} and less than {high}");
+                let remedy = format!("use {}", in_words(bounds));
                 findings.error(&self.span, format!("the duration \"{}\" is out of bounds", text.value), remedy);
                 None
             }
@@ -214,4 +213,19 @@ impl<'a> Value<'a> {
         let elements = self.array("tables", findings).unwrap_or_default();
         elements.iter().filter_map(|element| element.table(what, findings)).collect()
     }
+}
+
+/// Bounds of a duration for people.
+fn in_words(bounds: &impl RangeBounds<Duration>) -> String {
+    let low = match bounds.start_bound() {
+        Bound::Included(low) => format!("at least {}", humantime::format_duration(*low)),
+        Bound::Excluded(low) => format!("more than {}", humantime::format_duration(*low)),
+        Bound::Unbounded => String::new(),
+    };
+    let high = match bounds.end_bound() {
+        Bound::Included(high) => format!("at most {}", humantime::format_duration(*high)),
+        Bound::Excluded(high) => format!("less than {}", humantime::format_duration(*high)),
+        Bound::Unbounded => String::new(),
+    };
+    [low, high].into_iter().filter(|end| !end.is_empty()).collect::<Vec<_>>().join(" and ")
 }

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     net::IpAddr,
+    time::Duration,
 };
 
 use ipnet::IpNet;
@@ -81,6 +82,30 @@ impl Mode {
         match self {
             Self::Enforce => "enforce",
             Self::Audit => "audit",
+        }
+    }
+}
+
+/// What happens to a DNS query for a name that no rule of the group allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum DnsPolicy {
+    /// It is answered REFUSED, and the resolver does not see it.
+    #[default]
+    Refuse,
+    /// It is dropped.
+    Drop,
+    /// It goes to the resolver: devices may ask for any name.
+    Any,
+}
+
+impl DnsPolicy {
+    /// Word in policies and tables.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Drop => "drop",
+            Self::Any => "any",
         }
     }
 }
@@ -234,6 +259,8 @@ pub struct Rule {
     pub purpose: Option<String>,
     /// Whether answers in special-purpose ranges count.
     pub allow_private: bool,
+    /// Whether devices may ask for any record type of the name, not only for addresses.
+    pub any_type: bool,
     /// Whether devices can do without.
     pub need: Need,
 }
@@ -264,6 +291,12 @@ pub struct Group {
     pub subnets: BTreeSet<IpNet>,
     /// DNS servers its devices may ask.
     pub resolvers: BTreeSet<Server>,
+    /// What happens to queries for names that no rule allows.
+    pub dns: DnsPolicy,
+    /// How long an answer may wait for the daemon when the programs cannot judge it; [`None`]: not at all.
+    pub dns_hold: Option<Duration>,
+    /// Addresses that its devices may learn from answers.
+    pub learn: u32,
     /// DHCP servers its devices may renew with.
     pub dhcp_servers: BTreeSet<Server>,
     /// Whether the gateway itself may open flows to the devices.
@@ -274,4 +307,9 @@ pub struct Group {
     pub inbound: Vec<InboundRule>,
     /// Profiles it uses: name and version.
     pub profiles: BTreeMap<String, String>,
+}
+
+impl Group {
+    /// Addresses that the devices of a group may learn when the policy does not say.
+    pub const DEFAULT_LEARN: u32 = 16_384;
 }

@@ -2,7 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ops::Range,
+    ops::{Range, RangeInclusive},
+    time::Duration,
 };
 
 use ipnet::{IpNet, Ipv4Net};
@@ -11,8 +12,8 @@ use super::{
     document::{Fields, Value},
     findings::{Findings, Located},
     group::{
-        AttachMode, Group, GroupName, InboundRule, InterfaceName, Mode, Need, Origin, OtherSources, Rule, Server,
-        Target,
+        AttachMode, DnsPolicy, Group, GroupName, InboundRule, InterfaceName, Mode, Need, Origin, OtherSources, Rule,
+        Server, Target,
     },
     profile::{self, Library},
     values,
@@ -83,6 +84,10 @@ pub(super) fn group(
         }
         servers
     });
+    let words = [DnsPolicy::Refuse, DnsPolicy::Drop, DnsPolicy::Any].map(|dns| (dns.word(), dns));
+    let dns = fields.take("dns").and_then(|value| value.one_of(&words, findings));
+    let dns_hold = fields.take("dns_hold").and_then(|value| hold(&value, findings));
+    let learn = fields.take("learn").and_then(|value| value.integer(LEARN, findings));
     let dhcp_servers = fields.take("dhcp_servers").map(|value| values::servers(&value, findings));
     let gateway_access = fields.take("gateway_access").and_then(|value| value.boolean(findings));
     let allow = fields.take("allow").map(|value| value.tables("a rule", findings)).unwrap_or_default();
@@ -102,6 +107,9 @@ pub(super) fn group(
         interfaces: interfaces.unwrap_or_default(),
         subnets: subnets.iter().map(|(net, _)| *net).collect(),
         resolvers: resolvers.unwrap_or_else(|| defaults.clone()),
+        dns: dns.unwrap_or_default(),
+        dns_hold,
+        learn: learn.unwrap_or(Group::DEFAULT_LEARN),
         dhcp_servers: dhcp_servers.unwrap_or_else(|| BTreeSet::from([Server::Gateway])),
         gateway_access: gateway_access.unwrap_or(true),
         rules,
@@ -109,6 +117,16 @@ pub(super) fn group(
         profiles: used.versions,
     };
     Some(Written { group, name_at: name.span, subnets, reserved: used.reserved })
+}
+
+/// Addresses that a group may learn: as many as the tables may hold.
+const LEARN: RangeInclusive<u32> = 0..=16_777_216;
+/// How long an answer may be held: longer, and devices ask again.
+const HOLD: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(100);
+
+/// `dns_hold`: "off", or a duration.
+fn hold(value: &Value<'_>, findings: &mut Findings) -> Option<Duration> {
+    (value.as_str() != Some("off")).then(|| value.duration(&HOLD, findings)).flatten()
 }
 
 fn group_name(value: &Value<'_>, findings: &mut Findings) -> Option<Located<GroupName>> {
@@ -166,6 +184,11 @@ fn rule(mut fields: Fields<'_>, findings: &mut Findings) -> Option<Rule> {
     };
     let services = fields.require("ports", findings).map(|value| values::services(&value, findings));
     let allow_private = fields.take("allow_private").and_then(|value| value.boolean(findings)).unwrap_or(false);
+    let any_type = fields.take("any_type");
+    if let (Some(value), None) = (&any_type, &host) {
+        findings.error(value.span(), "`any_type` is about names", "remove it, or name a `host`");
+    }
+    let any_type = any_type.and_then(|value| value.boolean(findings)).unwrap_or(false);
     let purpose = comment(&mut fields, findings);
     fields.finish(findings);
     let services = services.filter(|services| !services.is_empty())?;
@@ -173,7 +196,7 @@ fn rule(mut fields: Fields<'_>, findings: &mut Findings) -> Option<Rule> {
         return None;
     }
     let origin = Origin::File { path: findings.source().path().to_owned(), line };
-    Some(Rule { target: target?, services, origin, purpose, allow_private, need: Need::Required })
+    Some(Rule { target: target?, services, origin, purpose, allow_private, any_type, need: Need::Required })
 }
 
 /// Reads one `[[group.inbound]]`.

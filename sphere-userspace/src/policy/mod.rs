@@ -24,8 +24,8 @@ use std::collections::BTreeSet;
 
 pub use diagnostic::{Diagnostic, Place, PolicyErrors, Severity, Source};
 pub use group::{
-    AttachMode, Group, GroupName, InboundRule, Interface, InterfaceName, Mode, Need, Origin, OtherSources, Rule,
-    Server, Target,
+    AttachMode, DnsPolicy, Group, GroupName, InboundRule, Interface, InterfaceName, Mode, Need, Origin, OtherSources,
+    Rule, Server, Target,
 };
 use ipnet::Ipv4Net;
 pub use load::{load, parse};

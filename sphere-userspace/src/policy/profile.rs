@@ -245,6 +245,7 @@ pub(super) fn expand(profile: &Profile, options: Option<Fields<'_>>, findings: &
             origin: origin(0),
             purpose: Some("proxy for all device traffic".to_owned()),
             allow_private: true,
+            any_type: false,
             need: Need::Required,
         });
     }
@@ -256,6 +257,7 @@ pub(super) fn expand(profile: &Profile, options: Option<Fields<'_>>, findings: &
             origin: origin(endpoint.row),
             purpose: Some(endpoint.purpose.clone()),
             allow_private,
+            any_type: false,
             need: endpoint.need,
         };
         let servers = endpoint.when.as_ref().and_then(|option| Some((option, chosen.servers.get(option)?)));
@@ -374,7 +376,7 @@ fn choose_one((name, kind): (&str, &Kind), value: &Value<'_>, chosen: &mut Chose
 fn target(value: &Value<'_>, findings: &mut Findings) -> Option<Target> {
     match value.as_str().map(str::parse) {
         Some(Ok(address)) => Some(Target::Address(address)),
-        _ => values::host(value, findings).map(Target::Name),
+        _ => values::name(value, findings).map(|name| Target::Name(NamePattern::Exact(name))),
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     document::Value,
     findings::Findings,
     group::Server,
-    name::{NameError, NamePattern},
+    name::{DomainName, NameError, NamePattern},
     service::Service,
 };
 
@@ -59,8 +59,8 @@ pub(super) fn address(value: &Value<'_>, findings: &mut Findings) -> Option<IpAd
 /// A name, or `*.` and a name.
 pub(super) fn host(value: &Value<'_>, findings: &mut Findings) -> Option<NamePattern> {
     let text = value.string(findings)?;
-    match NamePattern::parse(text.value) {
-        Ok(pattern) => checked(pattern, &text.span, findings),
+    let pattern = match NamePattern::parse(text.value) {
+        Ok(pattern) => pattern,
         Err(error) => {
             let remedy = match &error {
                 NameError::Address(address) if address.parse::<IpAddr>().is_ok() => {
@@ -70,30 +70,38 @@ pub(super) fn host(value: &Value<'_>, findings: &mut Findings) -> Option<NamePat
                 _ => "write an absolute DNS name, such as \"api.example.com\"".to_owned(),
             };
             findings.error(&text.span, error.to_string(), remedy);
+            return None;
+        }
+    };
+    let (NamePattern::Exact(name) | NamePattern::Below(name)) = &pattern;
+    // Below a name, the shortest name has two bytes more: as many as the star and its dot.
+    if pattern.to_string().len() > MAX_NAME_BYTES {
+        let message = format!("the name is longer than {MAX_NAME_BYTES} bytes");
+        findings.error(&text.span, message, "the kernel's table of names cannot hold it: use a shorter alias");
+        return None;
+    }
+    if matches!(pattern, NamePattern::Below(_)) && name.labels().count() == 1 {
+        let remedy = format!("name the domain that devices need, such as \"*.example.{name}\"");
+        findings.error(&text.span, format!("`{pattern}` is too wide: anyone can have a name there"), remedy);
+        return None;
+    }
+    if name.labels().next_back() == Some("local") {
+        let remedy = "remove it, or name the service's address";
+        findings.warn(&text.span, "names under `local` are found by multicast DNS, which no router forwards", remedy);
+    }
+    Some(pattern)
+}
+
+/// One name.
+pub(super) fn name(value: &Value<'_>, findings: &mut Findings) -> Option<DomainName> {
+    match host(value, findings)? {
+        NamePattern::Exact(name) => Some(name),
+        pattern @ NamePattern::Below(_) => {
+            let remedy = "name the one server";
+            findings.error(value.span(), format!("`{pattern}` stands for many names"), remedy);
             None
         }
     }
-}
-
-fn checked(pattern: NamePattern, span: &std::ops::Range<usize>, findings: &mut Findings) -> Option<NamePattern> {
-    match &pattern {
-        NamePattern::Below(name) => {
-            let remedy = format!("name each host below {name} that devices need");
-            findings.error(span, "names below a name cannot be served yet: they would have to be asked for", remedy);
-            return None;
-        }
-        NamePattern::Exact(name) if name.as_str().len() > MAX_NAME_BYTES => {
-            let message = format!("the name is longer than {MAX_NAME_BYTES} bytes");
-            findings.error(span, message, "the kernel's table of names cannot hold it: use a shorter alias");
-            return None;
-        }
-        NamePattern::Exact(name) if name.labels().next_back() == Some("local") => {
-            let remedy = "remove it, or name the service's address";
-            findings.warn(span, "names under `local` are found by multicast DNS, which no router forwards", remedy);
-        }
-        NamePattern::Exact(_) => {}
-    }
-    Some(pattern)
 }
 
 /// A list of services, not empty.

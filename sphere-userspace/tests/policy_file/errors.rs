@@ -96,7 +96,8 @@ fn wrong_hosts_addresses_and_prefixes_say_which_key_to_use() {
         replaced(HOST, "\"https://a.example/\"", "\"https://a.example/\"", &["may not occur in a name"]),
         replaced(HOST, "\"xn--\u{fc}.example\"", "\"xn--\u{fc}.example\"", &["internationalised"]),
         replaced(HOST, "\"a.*.example\"", "\"a.*.example\"", &["first"]),
-        replaced(HOST, "\"*.example.com\"", "\"*.example.com\"", &["cannot be served yet", "name each host"]),
+        replaced(HOST, "\"*.com\"", "\"*.com\"", &["`*.com` is too wide", "*.example.com"]),
+        replaced(HOST, "\"*\"", "\"*\"", &["first"]),
         replaced(HOST, "\"\"", "\"\"", &["empty"]),
         replaced(ADDRESS, "\"dns.example\"", "\"dns.example\"", &["no address", "`host`"]),
         replaced(ADDRESS, "\"192.0.2.0/24\"", "\"192.0.2.0/24\"", &["no address", "`cidr`"]),
@@ -109,6 +110,23 @@ fn wrong_hosts_addresses_and_prefixes_say_which_key_to_use() {
         replaced("\"10.21.0.0/24\"", "\"10.21.0.5/24\"", "\"10.21.0.5/24\"", &["bits set", "\"10.21.0.0/24\""]),
         replaced("\"10.21.0.0/24\"", "\"224.0.0.0/8\"", "\"224.0.0.0/8\"", &["no subnet of devices"]),
         replaced("\"10.21.0.0/24\"", "\"fe80::/64\"", "\"fe80::/64\"", &["no subnet of devices"]),
+    ]);
+}
+
+#[test]
+fn wrong_choices_about_names_are_refused() {
+    assert_each([
+        replaced("dns = \"drop\"", "dns = \"deny\"", "\"deny\"", &["unknown value `deny`", "refuse, drop, any"]),
+        replaced("\"20ms\"", "\"101ms\"", "\"101ms\"", &["out of bounds", "at least 1ms and at most 100ms"]),
+        replaced("\"20ms\"", "\"on\"", "\"on\"", &["is no duration"]),
+        replaced("learn = 2048", "learn = -1", "-1", &["out of bounds"]),
+        replaced("any_type = true", "any_type = 1", "1\n\n[[group.allow]]\naddress", &["true or false"]),
+        replaced(
+            "address = \"203.0.113.7\"",
+            "address = \"203.0.113.7\"\nany_type = false",
+            "false\nports = [\"icmp\"]",
+            &["`any_type` is about names"],
+        ),
     ]);
 }
 

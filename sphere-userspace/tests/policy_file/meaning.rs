@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use sphere_userspace::policy::{
-    AttachMode, DeniedSink, Group, Limits, Mode, Need, Origin, OtherSources, Policy, ResolverSettings, Server,
+    AttachMode, DeniedSink, DnsPolicy, Group, Limits, Mode, Need, Origin, OtherSources, Policy, ResolverSettings,
+    Server,
 };
 
 use crate::{GOOD, lines, valid, with};
@@ -43,6 +44,8 @@ fn groups_end_up_in_their_fields() {
     let policy = valid(GOOD);
     let sensors = group(&policy, "sensors");
     assert_eq!((sensors.mode, sensors.gateway_access), (Mode::Enforce, false));
+    let names = (sensors.dns, sensors.dns_hold, sensors.learn);
+    assert_eq!(names, (DnsPolicy::Drop, Some(Duration::from_millis(20)), 2_048));
     let subnets: Vec<String> = sensors.subnets.iter().map(ToString::to_string).collect();
     assert_eq!(subnets, ["10.20.0.0/24", "fd00:20::/64"]);
     assert_eq!(sensors.resolvers, [Server::Gateway, Server::Address("198.51.100.53".parse().unwrap())].into());
@@ -59,11 +62,14 @@ fn rules_keep_target_services_origin_and_purpose() {
     let own = |origin: &Origin| matches!(origin, Origin::File { .. });
     let rules: Vec<_> = group(&policy, "sensors").rules.iter().filter(|rule| own(&rule.origin)).collect();
     let targets: Vec<String> = rules.iter().map(|rule| rule.target.to_string()).collect();
-    assert_eq!(targets, ["api.example.com", "nas.example.com", "203.0.113.7", "2001:db8:7::/48"]);
-    let [api, nas, ..] = rules.as_slice() else { panic!("{rules:?}") };
+    assert_eq!(
+        targets,
+        ["api.example.com", "nas.example.com", "*.devices.example.com", "203.0.113.7", "2001:db8:7::/48"]
+    );
+    let [api, nas, below, ..] = rules.as_slice() else { panic!("{rules:?}") };
     assert_eq!(api.services, ["tcp/443", "udp/5000"].map(|service| service.parse().unwrap()).into());
     assert_eq!((api.purpose.as_deref(), api.need, api.allow_private), (Some("application"), Need::Required, false));
-    assert!(nas.allow_private);
+    assert!(nas.allow_private && !nas.any_type && below.any_type && !below.allow_private);
     let Origin::File { path, line } = &api.origin else { panic!("{:?}", api.origin) };
     let written = GOOD.lines().position(|line| line.contains("Api.Example.COM")).unwrap() + 1;
     assert_eq!(path, crate::ORIGIN);
@@ -78,6 +84,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!((policy.limits, policy.timeouts), (empty.limits, empty.timeouts));
     let group = group(&policy, "g");
     assert_eq!((&group.resolvers, &group.dhcp_servers), (&[Server::Gateway].into(), &[Server::Gateway].into()));
+    assert_eq!((group.dns, group.dns_hold, group.learn), (DnsPolicy::Refuse, None, Group::DEFAULT_LEARN));
     assert!(group.gateway_access && group.inbound.is_empty() && group.profiles.is_empty());
     assert_eq!(policy.reserved.len(), 0);
     let [port] = policy.interfaces.as_slice() else { panic!("{:?}", policy.interfaces) };
@@ -104,11 +111,25 @@ fn foreign_ipv6_is_denied_only_where_no_group_has_ipv6() {
 }
 
 #[test]
+fn words_about_names_mean_what_they_say() {
+    for (word, dns) in [("refuse", DnsPolicy::Refuse), ("drop", DnsPolicy::Drop), ("any", DnsPolicy::Any)] {
+        let policy = valid(&with("dns = \"drop\"", &format!("dns = \"{word}\"")));
+        assert_eq!(group(&policy, "sensors").dns, dns);
+    }
+    for (word, hold) in [("off", None), ("1ms", Some(1)), ("100ms", Some(100))] {
+        let policy = valid(&with("\"20ms\"", &format!("\"{word}\"")));
+        assert_eq!(group(&policy, "sensors").dns_hold, hold.map(Duration::from_millis));
+    }
+    assert_eq!(group(&valid(&with("learn = 2048", "learn = 0")), "sensors").learn, 0);
+}
+
+#[test]
 fn the_names_to_poll_are_those_of_every_group() {
     let names: Vec<String> = valid(GOOD).names().iter().map(ToString::to_string).collect();
     for name in ["api.example.com", "video.example.net", "contoso.azure-devices.net"] {
         assert!(names.contains(&name.to_owned()), "{name} is not in {names:?}");
     }
+    assert!(!names.iter().any(|name| name.contains("devices.example.com")), "names below a name are not asked for");
 }
 
 #[test]

@@ -8,8 +8,8 @@ use sphere_common::abi::{Endpoint4Key, Endpoint6Key, EndpointValue};
 use sphere_userspace::datapath::Datapath;
 use sphere_userspace::datapath::fake::Fake;
 use sphere_userspace::policy::{
-    AttachMode, DomainName, Group, GroupName, InboundRule, Interface, InterfaceName, Mode, NamePattern, Need, Origin,
-    OtherSources, Policy, Rule, Server, Target,
+    AttachMode, DnsPolicy, DomainName, Group, GroupName, InboundRule, Interface, InterfaceName, Mode, NamePattern,
+    Need, Origin, OtherSources, Policy, Rule, Server, Target,
 };
 use sphere_userspace::reconcile::{
     Changeset, Clock, Desired, GatewayFacts, Inputs, LeaseSource, LeaseTerms, Leases, Misfit, Moment, Step, Tables,
@@ -41,6 +41,7 @@ pub(crate) fn rule(target: &str, services: &[&str]) -> Rule {
         origin: origin(),
         purpose: None,
         allow_private: false,
+        any_type: false,
         need: Need::Required,
     }
 }
@@ -62,6 +63,9 @@ pub(crate) fn group(name: &str, subnets: &[&str], rules: Vec<Rule>) -> Group {
         interfaces: [InterfaceName::parse("lan0").unwrap()].into(),
         subnets: subnets.iter().map(|subnet| subnet.parse().unwrap()).collect(),
         resolvers: BTreeSet::new(),
+        dns: DnsPolicy::default(),
+        dns_hold: None,
+        learn: Group::DEFAULT_LEARN,
         dhcp_servers: BTreeSet::new(),
         gateway_access: false,
         rules,
