@@ -72,7 +72,7 @@ pub fn run(settings: &Settings, policy: Policy) -> anyhow::Result<()> {
     core.begin()?;
     notify("READY=1");
     let (ports, groups) = (core.policy().interfaces.len(), core.policy().groups.len());
-    tracing::info!(ports, groups, data_plane, after = ?begun.elapsed(), "enforcing");
+    tracing::info!(ports, groups, data_plane, after = %format_args!("{:.1?}", begun.elapsed()), "enforcing");
 
     let ended = runtime.block_on(serve(settings, core, directory, signals));
     // A look-up or a write that hangs must not keep the process.
