@@ -1,0 +1,118 @@
+//! The daemon's core over a data plane in memory: what it does when something happened, and in which order.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sphere_common::abi::{Endpoint4Key, EndpointValue, Ticks, endpoint_flags};
+use sphere_userspace::audit::Directory;
+use sphere_userspace::daemon::{Core, Learned};
+use sphere_userspace::datapath::fake::{Call, Fake};
+use sphere_userspace::datapath::{Datapath, monotonic};
+use sphere_userspace::policy::{self, DomainName, Policy};
+use sphere_userspace::resolve::{AddressRecord, Answer, Family, Outcome, Question, Resolution};
+
+fn policy(rules: &str) -> Policy {
+    let head = "version = 1\n[[group]]\nname = \"devices\"\nmode = \"enforce\"\ninterfaces = [\"lan0\"]\n\
+                subnets = [\"10.20.0.0/24\"]\nresolvers = [\"gateway\"]\n";
+    policy::parse(&format!("{head}{rules}"), "policy.toml").unwrap()
+}
+
+fn allow(host: &str) -> String {
+    format!("[[group.allow]]\nhost = \"{host}\"\nports = [\"tcp/443\"]\n")
+}
+
+fn core(rules: &str) -> Core<Fake> {
+    let fake = Fake::new(&[("lan0", 2, &["10.20.0.1"])]);
+    let mut core = Core::open(fake, policy(rules), Arc::new(Directory::default())).unwrap();
+    core.begin().unwrap();
+    core
+}
+
+fn resolution(name: &str, outcome: Outcome) -> Resolution {
+    let question = Question { name: DomainName::parse(name).unwrap(), family: Family::V4 };
+    Resolution { question, outcome, at: monotonic::now() }
+}
+
+fn answer(name: &str, address: [u8; 4]) -> Resolution {
+    let record = AddressRecord { address: address.into(), ttl: Duration::from_secs(60) };
+    resolution(name, Outcome::Answer(Answer { records: vec![record], chain: Vec::new(), chain_ttl: None }))
+}
+
+fn endpoint(core: &Core<Fake>, address: [u8; 4]) -> Option<(Endpoint4Key, EndpointValue)> {
+    let tables = &core.datapath().tables;
+    let found = tables.endpoints4.iter().find(|(key, _)| key.address == address && key.port_be == [1, 187]);
+    found.map(|(key, value)| (*key, *value))
+}
+
+fn ticks_in(core: &Core<Fake>, seconds: u64) -> Ticks {
+    core.datapath().clock().unwrap().ticks_at(monotonic::now() + Duration::from_secs(seconds))
+}
+
+#[test]
+fn the_tables_are_complete_before_a_port_is_guarded() {
+    let core = core(&allow("a.example.com"));
+    assert!(matches!(core.datapath().calls.as_slice(), [Call::Apply(_), Call::Guard(ports)] if ports == &["lan0"]));
+}
+
+#[test]
+fn new_addresses_are_urgent_and_failures_change_no_table() {
+    let mut core = core(&allow("a.example.com"));
+    assert_eq!(core.learn(&resolution("a.example.com", Outcome::Timeout)), Learned::News);
+    assert_eq!(core.learn(&resolution("a.example.com", Outcome::Timeout)), Learned::Nothing);
+    assert_eq!(core.learn(&answer("a.example.com", [20, 0, 0, 1])), Learned::Addresses);
+    assert_eq!(core.learn(&answer("a.example.com", [20, 0, 0, 1])), Learned::Ends);
+    assert!(endpoint(&core, [20, 0, 0, 1]).is_none(), "nothing is written before it is asked for");
+    core.reconcile().unwrap();
+    let before = core.datapath().tables.clone();
+    assert!(endpoint(&core, [20, 0, 0, 1]).is_some());
+    assert_eq!(core.learn(&resolution("a.example.com", Outcome::NoSuchName)), Learned::News);
+    core.reconcile().unwrap();
+    assert_eq!(core.datapath().tables, before);
+}
+
+#[test]
+fn a_sweep_puts_right_what_somebody_changed() {
+    let mut core = core(&allow("a.example.com"));
+    core.learn(&answer("a.example.com", [20, 0, 0, 1]));
+    core.reconcile().unwrap();
+    let wanted = core.datapath().tables.clone();
+    let (key, value) = endpoint(&core, [20, 0, 0, 1]).unwrap();
+    let tables = &mut core.datapath_mut().tables;
+    tables.endpoints4.remove(&key);
+    tables.endpoints4.insert(Endpoint4Key { address: [66, 6, 6, 6], ..key }, value);
+    core.sweep().unwrap();
+    assert_eq!(core.datapath().tables, wanted);
+}
+
+#[test]
+fn what_the_programs_learned_stays_until_it_ends() {
+    let mut core = core(&allow("a.example.com"));
+    core.learn(&answer("a.example.com", [20, 0, 0, 1]));
+    core.reconcile().unwrap();
+    let (key, value) = endpoint(&core, [20, 0, 0, 1]).unwrap();
+    let learned = |expires| EndpointValue { expires, flags: endpoint_flags::LEARNED, ..value };
+    let (live, ended) = (learned(ticks_in(&core, 600)), learned(ticks_in(&core, 0)));
+    let tables = &mut core.datapath_mut().tables;
+    tables.endpoints4.insert(Endpoint4Key { address: [20, 0, 0, 8], ..key }, live);
+    tables.endpoints4.insert(Endpoint4Key { address: [20, 0, 0, 9], ..key }, ended);
+    std::thread::sleep(Duration::from_millis(10));
+    core.sweep().unwrap();
+    assert_eq!(endpoint(&core, [20, 0, 0, 8]).map(|(_, value)| value), Some(live));
+    assert_eq!(endpoint(&core, [20, 0, 0, 9]), None);
+    core.reload(policy(&allow("b.example.com"))).unwrap();
+    assert_eq!(endpoint(&core, [20, 0, 0, 8]), None, "its rule is no more");
+}
+
+#[test]
+fn a_policy_that_cannot_be_put_in_force_leaves_the_old_one() {
+    let mut core = core(&allow("a.example.com"));
+    core.learn(&answer("a.example.com", [20, 0, 0, 1]));
+    core.reconcile().unwrap();
+    let before = core.datapath().tables.clone();
+    let mut missing = policy(&allow("b.example.com"));
+    missing.interfaces[0].name = policy::InterfaceName::parse("gone0").unwrap();
+    core.reload(missing).unwrap_err();
+    assert_eq!(core.datapath().tables, before);
+    assert!(core.policy().names().contains(&DomainName::parse("a.example.com").unwrap()));
+}
