@@ -32,8 +32,10 @@ pub trait Family: Copy + core::fmt::Debug {
     const ICMP: u8;
     /// Bits of an address.
     const ADDRESS_BITS: u32;
-    /// Set in the configuration when the prefix table has entries.
+    /// Set in the configuration when the prefix table has rules about destinations.
     const CIDR_FLAG: u32;
+    /// Set in the configuration when the prefix table has inbound rules.
+    const INBOUND_FLAG: u32;
     /// Set in a port's flags when it denies sources outside device subnets.
     const DENY_FOREIGN: u8;
 
@@ -123,6 +125,7 @@ impl Family for V4 {
     const ICMP: u8 = icmp::ICMP;
     const ADDRESS_BITS: u32 = 32;
     const CIDR_FLAG: u32 = config_flags::CIDRS4;
+    const INBOUND_FLAG: u32 = config_flags::INBOUND4;
     const DENY_FOREIGN: u8 = port_flags::DENY_FOREIGN4;
     const DHCP_PORTS_BE: (u16, u16) = (68_u16.to_be(), 67_u16.to_be());
 
@@ -232,6 +235,7 @@ impl Family for V6 {
     const ICMP: u8 = icmp::ICMPV6;
     const ADDRESS_BITS: u32 = 128;
     const CIDR_FLAG: u32 = config_flags::CIDRS6;
+    const INBOUND_FLAG: u32 = config_flags::INBOUND6;
     const DENY_FOREIGN: u8 = port_flags::DENY_FOREIGN6;
     const DHCP_PORTS_BE: (u16, u16) = (546_u16.to_be(), 547_u16.to_be());
 

@@ -158,7 +158,10 @@ macro_rules! family_tables {
                 (rule, expires): (u32, Ticks),
             ) -> bool {
                 if let Some(known) = self.$endpoints.get_mut(key) {
-                    known.expires = known.expires.max(expires);
+                    if known.expires < expires {
+                        known.expires = expires;
+                        known.flags |= endpoint_flags::LEARNED;
+                    }
                     return true;
                 }
                 let share = self.learn_quota.entry(group).or_insert(0);

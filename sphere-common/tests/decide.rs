@@ -29,7 +29,7 @@ impl Gateway {
         let group = SubnetValue { group: 1, enforce: 1, ..SubnetValue::default() };
         let mut config = Config {
             ticks_per_second: TICKS as u32,
-            flags: config_flags::CIDRS4,
+            flags: config_flags::CIDRS4 | config_flags::INBOUND4,
             subnets4_len: 2,
             reserved4_len: 1,
             flows_per_device: 16,

@@ -130,6 +130,8 @@ macro_rules! family_tables {
                     unsafe {
                         if (*known).expires < expires {
                             (*known).expires = expires;
+                            // Tells the daemon that this end is not its own.
+                            (*known).flags |= endpoint_flags::LEARNED;
                         }
                     }
                     return true;

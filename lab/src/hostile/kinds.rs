@@ -13,7 +13,7 @@ use crate::lab::Lab;
 use crate::net::plan::{FOREIGN_RESOLVER, server, stranger, stranger6};
 use crate::servers::web::{AMQP_PORT, OTHER_PORT, OTHER_PORT_HOST};
 use crate::vendor::HUB;
-use crate::zone::{PROBE_HOST, UNLISTED_HOST, UNLISTED_NTP};
+use crate::zone::{PROBE_HOST, UNLISTED_HOST};
 
 /// Address and, where there is one, port.
 pub type Target = (IpAddr, Option<u16>);
@@ -149,7 +149,7 @@ pub const CLIENTS: [Kind; 10] = [
         handshake(lab, &format!("{FOREIGN_RESOLVER}:853"))
     }),
     client(("unlisted time server", "chronyd"), "udp", at(stranger(4), 123), Reason::Destination, |lab| {
-        ntp::ask(&lab.network, &lab.network.hostile, UNLISTED_NTP, 1)
+        ntp::ask(&lab.network, &lab.network.hostile, &stranger(4).to_string(), 3)
     }),
     client(("AMQP to an allowed host", "openssl"), "tcp", at(server(3, 2), AMQP_PORT), Reason::Destination, |lab| {
         handshake(lab, &format!("{HUB}:{AMQP_PORT}"))

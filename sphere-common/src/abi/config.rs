@@ -13,14 +13,18 @@ pub const MAX_RESERVED: usize = 4;
 pub mod config_flags {
     /// Some subnets are only in the trie.
     pub const SUBNETS_IN_TRIE: u32 = 1 << 0;
-    /// At least one IPv4 prefix rule exists.
+    /// At least one IPv4 prefix rule about destinations exists.
     pub const CIDRS4: u32 = 1 << 1;
-    /// At least one IPv6 prefix rule exists.
+    /// At least one IPv6 prefix rule about destinations exists.
     pub const CIDRS6: u32 = 1 << 2;
     /// At least one endpoint stands for every port of its address and protocol.
     pub const WILDCARD_PORTS: u32 = 1 << 3;
     /// Queries and answers are read: names are in the table.
     pub const NAMES: u32 = 1 << 4;
+    /// At least one IPv4 inbound rule exists.
+    pub const INBOUND4: u32 = 1 << 5;
+    /// At least one IPv6 inbound rule exists.
+    pub const INBOUND6: u32 = 1 << 6;
 }
 
 /// Bits of [`Port::flags`].

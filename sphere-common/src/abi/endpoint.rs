@@ -14,7 +14,7 @@ pub const INBOUND: u32 = 1 << 31;
 pub mod endpoint_flags {
     /// A DNS resolver that this group may ask.
     pub const RESOLVER: u32 = 1 << 0;
-    /// Written by the programs from a DNS answer, not by the daemon.
+    /// Written or prolonged by the programs from a DNS answer, not by the daemon.
     pub const LEARNED: u32 = 1 << 1;
 }
 

@@ -13,12 +13,14 @@ pub const SIGHTING_NAME_BYTES: usize = 120;
 /// Group of prefix entries that no answer may open: special-purpose ranges and the gateway's own addresses.
 pub const REFUSED: u32 = 1 << 30;
 
-/// Bits of [`NameValue::flags`] and, for [`name_flags::PRIVATE`], of the prefix entries under [`REFUSED`].
+/// Bits of [`NameValue::flags`], and of the prefix entries under [`REFUSED`].
 pub mod name_flags {
     /// On a name: answers in private ranges count. On a refused prefix: it is such a range.
     pub const PRIVATE: u32 = 1 << 0;
     /// Devices may ask for any record type of this name, not only addresses.
     pub const ANY_TYPE: u32 = 1 << 1;
+    /// On a refused prefix: it is an exception within a wider one, and not refused.
+    pub const OPEN: u32 = 1 << 2;
 }
 
 /// Bits of [`super::SubnetValue::flags`].

@@ -130,7 +130,8 @@ impl Lesson {
     ) {
         let range = FamilyTables::<F>::cidr(tables, F::cidr_data(REFUSED, address, 0, 0));
         if let Some(range) = range
-            && (range.flags & name_flags::PRIVATE == 0 || self.name.flags & name_flags::PRIVATE == 0)
+            && range.flags & name_flags::OPEN == 0
+            && range.flags & self.name.flags & name_flags::PRIVATE == 0
         {
             tables.count(LessonCount::Refused);
             return;

@@ -84,7 +84,7 @@ pub(super) fn inbound<F: Family, T: Tables + FamilyTables<F>>(
     context: &Context<'_>,
     peer: Peer<F::Address>,
 ) -> Option<EndpointValue> {
-    if context.config.flags & F::CIDR_FLAG == 0 {
+    if context.config.flags & F::INBOUND_FLAG == 0 {
         return None;
     }
     prefix::<F, T>(tables, &Peer { group: peer.group | INBOUND, ..peer })

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use sphere_common::abi::{Config, GroupLabel, RuleLabel};
+use sphere_common::abi::{Config, GroupLabel, NameValue, RuleLabel};
 use zerocopy::FromZeros;
 
 use super::error::DatapathError;
-use super::keys::{Cidr4Key, Cidr6Key, SubnetTrieKey};
+use super::keys::{Cidr4Key, Cidr6Key, NameKey, SubnetTrieKey};
 use super::maps::Maps;
 use super::table::{Plain, Table};
 use crate::reconcile::{Installed, Step, Tables};
@@ -49,12 +49,14 @@ fn apply_run(maps: &Maps, run: &[Step], config: ConfigWriter<'_>) -> Result<(), 
         Step::PutCidr4(..) => put!(cidrs4, PutCidr4, Cidr4Key::from, same),
         Step::PutCidr6(..) => put!(cidrs6, PutCidr6, Cidr6Key::from, same),
         Step::PutSubnet(..) => put!(subnets, PutSubnet, SubnetTrieKey::from, same),
+        Step::PutName(..) => put!(names, PutName, NameKey::from, |value: &NameValue| *value),
         Step::PutRuleLabel(..) => put!(rule_labels, PutRuleLabel, same, |label: &RuleLabel| *label),
         Step::RemoveEndpoint4(..) => remove!(endpoints4, RemoveEndpoint4, same),
         Step::RemoveEndpoint6(..) => remove!(endpoints6, RemoveEndpoint6, same),
         Step::RemoveCidr4(..) => remove!(cidrs4, RemoveCidr4, Cidr4Key::from),
         Step::RemoveCidr6(..) => remove!(cidrs6, RemoveCidr6, Cidr6Key::from),
         Step::RemoveSubnet(..) => remove!(subnets, RemoveSubnet, SubnetTrieKey::from),
+        Step::RemoveName(..) => remove!(names, RemoveName, NameKey::from),
         _ => run.iter().try_for_each(|step| apply_one(maps, step, config)),
     }
 }
@@ -75,6 +77,8 @@ fn apply_one(maps: &Maps, step: &Step, write: ConfigWriter<'_>) -> Result<(), Da
         | Step::PutCidr4(..)
         | Step::PutCidr6(..)
         | Step::PutSubnet(..)
+        | Step::PutName(..)
+        | Step::RemoveName(..)
         | Step::RemoveEndpoint4(..)
         | Step::RemoveEndpoint6(..)
         | Step::RemoveCidr4(..)
@@ -105,6 +109,7 @@ pub(super) fn installed(maps: &Maps) -> Result<Installed, DatapathError> {
     tables.cidrs4 = maps.cidrs4.entries()?.into_iter().map(|(key, value)| (key.into(), value)).collect();
     tables.cidrs6 = maps.cidrs6.entries()?.into_iter().map(|(key, value)| (key.into(), value)).collect();
     tables.subnets = maps.subnets.entries()?.into_iter().map(|(key, value)| (key.into(), value)).collect();
+    tables.names = maps.names.entries()?.into_iter().map(|(key, value)| (key.into(), value)).collect();
     tables.ports = maps.ports.entries()?.into_iter().collect();
     maps.rule_labels.visit(|rule, label| {
         if label.used != 0 {

@@ -85,6 +85,12 @@ impl Fake {
             Step::PutCidr6(key, value) => {
                 tables.cidrs6.insert(key, value);
             }
+            Step::PutName(key, value) => {
+                tables.names.insert(key, *value);
+            }
+            Step::RemoveName(key) => {
+                tables.names.remove(&key);
+            }
             Step::PutSubnet(key, value) => {
                 tables.subnets.insert(key, value);
             }

@@ -57,6 +57,18 @@ impl From<&PrefixKey<Cidr6Data>> for Cidr6Key {
     }
 }
 
+impl From<&PrefixKey<NameKeyData>> for NameKey {
+    fn from(key: &PrefixKey<NameKeyData>) -> Self {
+        Self { prefix_len: key.prefix_len, data: key.data }
+    }
+}
+
+impl From<NameKey> for PrefixKey<NameKeyData> {
+    fn from(key: NameKey) -> Self {
+        Self { prefix_len: key.prefix_len, data: key.data }
+    }
+}
+
 impl From<&SubnetPrefix> for SubnetTrieKey {
     fn from(key: &SubnetPrefix) -> Self {
         Self { prefix_len: key.prefix_len, data: key.key() }

@@ -11,6 +11,7 @@ use super::pins::Pins;
 use super::raw_map::RawMap;
 use super::table::{Table, Totals};
 use crate::policy::Limits;
+use crate::reconcile::REFUSED_ROOM;
 
 /// Every map that is pinned, in the order of their pins.
 pub const PINNED: [&str; 25] = [
@@ -49,7 +50,7 @@ const SIGHTINGS_MIN: u32 = 1024;
 pub(super) fn capacity(limits: &Limits, name: &str) -> Option<u32> {
     match name {
         abi::map::ENDPOINTS4 | abi::map::ENDPOINTS6 => Some(limits.endpoints),
-        abi::map::CIDRS4 | abi::map::CIDRS6 => Some(limits.cidrs),
+        abi::map::CIDRS4 | abi::map::CIDRS6 => Some(limits.cidrs.saturating_add(REFUSED_ROOM)),
         abi::map::DEVICES | abi::map::FREE_DEVICES => Some(limits.devices),
         abi::map::FLOWS4 | abi::map::FLOWS6 | abi::map::SLOTS4 | abi::map::SLOTS6 => {
             Some(limits.devices.saturating_mul(limits.flows_per_device))

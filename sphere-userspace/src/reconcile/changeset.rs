@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use sphere_common::abi::{
-    Cidr4Data, Cidr6Data, Config, Endpoint4Key, Endpoint6Key, EndpointValue, GroupLabel, Port, RuleLabel, SubnetValue,
+    Cidr4Data, Cidr6Data, Config, Endpoint4Key, Endpoint6Key, EndpointValue, GroupLabel, NameKeyData, NameValue, Port,
+    RuleLabel, SubnetValue,
 };
 
 use super::tables::{PrefixKey, SubnetPrefix};
@@ -25,6 +26,8 @@ pub enum Step {
     PutCidr4(PrefixKey<Cidr4Data>, EndpointValue),
     /// Write an entry of `CIDRS6`.
     PutCidr6(PrefixKey<Cidr6Data>, EndpointValue),
+    /// Write an entry of `NAMES`.
+    PutName(PrefixKey<NameKeyData>, Box<NameValue>),
     /// Write an entry of `SUBNETS`.
     PutSubnet(SubnetPrefix, SubnetValue),
     /// Write the configuration slot that is not in force, clock fields filled in, and switch to it.
@@ -43,6 +46,8 @@ pub enum Step {
     RemoveCidr4(PrefixKey<Cidr4Data>),
     /// Remove an entry of `CIDRS6`.
     RemoveCidr6(PrefixKey<Cidr6Data>),
+    /// Remove an entry of `NAMES`.
+    RemoveName(PrefixKey<NameKeyData>),
     /// Remove every flow that one of these rules allowed.
     CutFlows(BTreeSet<u32>),
     /// Zero an entry of `RULE_LABELS`: its number is free from now on.

@@ -79,12 +79,18 @@ impl Desired {
         let permits = Permits::collect(inputs, &group_numbers, &mut rules);
         let rule_labels = rules.finish()?;
         check_room(&permits, limits)?;
+        let names = permits.names.finish(inputs)?;
+        let (needed, capacity) = (names.len(), limits.rules as usize);
+        if needed > capacity {
+            return Err(Misfit::Names { needed, capacity });
+        }
 
         let mut tables = Tables {
             endpoints4: permits.endpoints4,
             endpoints6: permits.endpoints6,
             cidrs4: permits.cidrs4,
             cidrs6: permits.cidrs6,
+            names,
             rule_labels,
             group_labels,
             ..Tables::default()
@@ -114,7 +120,11 @@ fn check_room(permits: &Permits, limits: &Limits) -> Result<(), Misfit> {
         }
     }
     let capacity = limits.cidrs as usize;
-    for (family, needed) in [(Family::V4, permits.cidrs4.len()), (Family::V6, permits.cidrs6.len())] {
+    // Prefixes that no answer may open belong to no rule, and have room of their own.
+    let ruled = |value: &&EndpointValue| value.rule != 0;
+    let needed4 = permits.cidrs4.values().filter(ruled).count();
+    let needed6 = permits.cidrs6.values().filter(ruled).count();
+    for (family, needed) in [(Family::V4, needed4), (Family::V6, needed6)] {
         if needed > capacity {
             return Err(Misfit::Cidrs { family, needed, capacity });
         }

@@ -10,6 +10,7 @@ use sphere_common::abi::{Cidr4Data, Cidr6Data, Config, Endpoint4Key, Endpoint6Ke
 use super::{
     changeset::{Changeset, Step},
     desired::Desired,
+    names::REFUSED_ROOM,
     tables::{Installed, PrefixKey, Tables},
 };
 use crate::policy::Limits;
@@ -24,7 +25,10 @@ impl Changeset {
         changes.steps.extend(early.steps());
         changes.labels(installed, wanted);
         changes.permissions(installed, desired);
+        let names = missing(&installed.names, &wanted.names);
+        changes.steps.extend(names.map(|(key, value)| Step::PutName(*key, Box::new(*value))));
         changes.membership(installed, wanted);
+        changes.steps.extend(gone(&installed.names, &wanted.names).map(|key| Step::RemoveName(*key)));
         changes.steps.extend(gone(&installed.subnets, &wanted.subnets).map(|key| Step::RemoveSubnet(*key)));
         changes.steps.extend(Stale::all(installed, wanted).except(&early).steps());
         changes.steps.extend(gone(&installed.ports, &wanted.ports).map(|ifindex| Step::RemovePort(*ifindex)));
@@ -101,7 +105,7 @@ impl Stale {
 
     /// Those that have to make room.
     fn early(installed: &Installed, wanted: &Tables, limits: &Limits) -> Self {
-        let (endpoints, cidrs) = (limits.endpoints as usize, limits.cidrs as usize);
+        let (endpoints, cidrs) = (limits.endpoints as usize, (limits.cidrs + REFUSED_ROOM) as usize);
         Self {
             endpoints4: overflow(&installed.endpoints4, &wanted.endpoints4, endpoints),
             endpoints6: overflow(&installed.endpoints6, &wanted.endpoints6, endpoints),

@@ -1,6 +1,6 @@
 //! Why a policy cannot be put into the tables. Found before the first entry is written.
 
-use crate::resolve::Family;
+use crate::{policy::DomainName, resolve::Family};
 
 /// What does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +70,22 @@ pub enum Misfit {
         /// Pairs of a subnet and an interface.
         needed: usize,
         /// Pairs there is room for.
+        capacity: usize,
+    },
+    /// More services than the entry of a name holds.
+    #[error("rules open more than {capacity} services at `{name}`: use `tcp/*` or `udp/*`, or fewer ports")]
+    Services {
+        /// The name.
+        name: DomainName,
+        /// Services there is room for.
+        capacity: usize,
+    },
+    /// More names than the table holds.
+    #[error("the policy has {needed} names, and the table holds {capacity}: raise `rules` in [limits]")]
+    Names {
+        /// Names of the policy.
+        needed: usize,
+        /// Names there is room for.
         capacity: usize,
     },
     /// More device ports than the table holds.

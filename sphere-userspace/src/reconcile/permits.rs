@@ -16,6 +16,7 @@ use sphere_common::abi::{
 use super::{
     desired::{Inputs, Refusal},
     label,
+    names::{self, Names},
     numbers::RuleNumbers,
     tables::PrefixKey,
 };
@@ -39,6 +40,7 @@ pub(super) struct Permits {
     pub(super) endpoints6: BTreeMap<Endpoint6Key, EndpointValue>,
     pub(super) cidrs4: BTreeMap<PrefixKey<Cidr4Data>, EndpointValue>,
     pub(super) cidrs6: BTreeMap<PrefixKey<Cidr6Data>, EndpointValue>,
+    pub(super) names: Names,
     pub(super) infrastructure: BTreeSet<u32>,
     pub(super) refusals: BTreeSet<Refusal>,
     /// Services of rules about names: each needs room for one address of each family at least.
@@ -64,6 +66,7 @@ impl Permits {
                 }
             }
         }
+        names::refuse(inputs, &mut permits);
         permits
     }
 }
@@ -118,6 +121,7 @@ impl Compiler<'_, '_> {
                 Target::Cidr(net) => self.prefixes(*net, self.number, (&rule.services, number)),
                 Target::Name(pattern) => {
                     self.permits.name_services += rule.services.len();
+                    self.permits.names.add((self.number, number), pattern, rule);
                     if let Some(name) = pattern.exact() {
                         self.leases_of(name, rule, number);
                     }

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use sphere_common::abi::{
-    Config, MAX_RESERVED, Port, Reserved4, Subnet4, Subnet6, SubnetValue, Timeouts, config_flags, port_flags,
+    Config, INBOUND, MAX_RESERVED, Port, REFUSED, Reserved4, Subnet4, Subnet6, SubnetValue, Timeouts, config_flags,
+    group_flags, port_flags,
 };
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     misfit::Misfit,
     tables::{SubnetPrefix, Tables},
 };
-use crate::policy::{Group, Interface, Mode, OtherSources, Policy, Target};
+use crate::policy::{DnsPolicy, Group, Interface, Mode, OtherSources, Policy, Target};
 
 /// Entries of `SUBNETS`, as the programs declare it.
 const SUBNETS: usize = 1024;
@@ -56,13 +57,34 @@ pub(super) fn fill(inputs: &Inputs<'_>, numbers: &[u32], tables: &mut Tables) {
         }
     }
     for (flag, used) in [
-        (config_flags::CIDRS4, !tables.cidrs4.is_empty()),
-        (config_flags::CIDRS6, !tables.cidrs6.is_empty()),
+        (config_flags::CIDRS4, tables.cidrs4.keys().any(|key| is_destination(key.data.group_be))),
+        (config_flags::CIDRS6, tables.cidrs6.keys().any(|key| is_destination(key.data.group_be))),
+        (config_flags::INBOUND4, tables.cidrs4.keys().any(|key| is_inbound(key.data.group_be))),
+        (config_flags::INBOUND6, tables.cidrs6.keys().any(|key| is_inbound(key.data.group_be))),
+        (config_flags::NAMES, true),
         (config_flags::WILDCARD_PORTS, has_wildcards(inputs.policy)),
     ] {
         config.flags |= if used { flag } else { 0 };
     }
     tables.config = config;
+}
+
+const fn is_inbound(group_be: [u8; 4]) -> bool {
+    u32::from_be_bytes(group_be) & INBOUND != 0
+}
+
+const fn is_destination(group_be: [u8; 4]) -> bool {
+    u32::from_be_bytes(group_be) & (INBOUND | REFUSED) == 0
+}
+
+/// What the programs do with DNS of a group.
+fn dns_flags(group: &Group) -> u8 {
+    let policy = match group.dns {
+        DnsPolicy::Refuse => group_flags::DNS_POLICY,
+        DnsPolicy::Drop => group_flags::DNS_POLICY | group_flags::DNS_DROP,
+        DnsPolicy::Any => 0,
+    };
+    policy | if group.dns_hold.is_some() { group_flags::DNS_HOLD } else { 0 }
 }
 
 /// One device subnet on one interface.
@@ -94,7 +116,8 @@ fn subnets(inputs: &Inputs<'_>, numbers: &[u32]) -> Vec<Placed> {
     let mut placed = Vec::new();
     for (group, number) in inputs.policy.groups.iter().zip(numbers) {
         let enforce = u8::from(group.mode == Mode::Enforce);
-        let value = SubnetValue { group: *number, enforce, ..SubnetValue::default() };
+        let flags = dns_flags(group);
+        let value = SubnetValue { group: *number, enforce, flags, ..SubnetValue::default() };
         for facts in group.interfaces.iter().filter_map(|name| inputs.facts.interfaces.get(name)) {
             placed.extend(group.subnets.iter().map(|net| Placed { net: net.trunc(), ifindex: facts.ifindex, value }));
         }

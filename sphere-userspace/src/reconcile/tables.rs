@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use sphere_common::abi::{
-    Cidr4Data, Cidr6Data, Config, Endpoint4Key, Endpoint6Key, EndpointValue, GroupLabel, Port, RuleLabel, SubnetKey,
-    SubnetValue,
+    Cidr4Data, Cidr6Data, Config, Endpoint4Key, Endpoint6Key, EndpointValue, GroupLabel, NameKeyData, NameValue, Port,
+    RuleLabel, SubnetKey, SubnetValue,
 };
 
 /// Key of a trie entry: the prefix length in bits (fixed part included, as the kernel counts) and the data.
@@ -46,6 +46,8 @@ pub struct Tables {
     pub cidrs4: BTreeMap<PrefixKey<Cidr4Data>, EndpointValue>,
     /// `CIDRS6`.
     pub cidrs6: BTreeMap<PrefixKey<Cidr6Data>, EndpointValue>,
+    /// `NAMES`.
+    pub names: BTreeMap<PrefixKey<NameKeyData>, NameValue>,
     /// `PORTS`, by interface index.
     pub ports: BTreeMap<u32, Port>,
     /// `SUBNETS`.

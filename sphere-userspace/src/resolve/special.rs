@@ -82,6 +82,75 @@ impl Special {
     }
 }
 
+impl Special {
+    /// The special prefixes of IPv4, and the exceptions within them: network, length, and what is special.
+    pub fn prefixes4() -> impl Iterator<Item = (Ipv4Addr, u32, Option<Self>)> {
+        PREFIXES4.iter().map(|(octets, bits, special)| (Ipv4Addr::from(*octets), *bits, *special))
+    }
+
+    /// The special prefixes of IPv6, those that carry an IPv4 address among them, and the exceptions within them.
+    pub fn prefixes6() -> impl Iterator<Item = (Ipv6Addr, u32, Option<Self>)> {
+        let own = PREFIXES6.iter().map(|(segments, bits, special)| (Ipv6Addr::from(*segments), *bits, *special));
+        // NAT64 (RFC 6052) and 6to4 (RFC 3056) lead where the IPv4 address inside leads.
+        let embedded = Self::prefixes4().flat_map(|(network, bits, special)| {
+            let inside = u128::from(network.to_bits());
+            let nat64 = Ipv6Addr::from((0x0064_ff9b_u128 << 96) | inside);
+            let six_to_four = Ipv6Addr::from((0x2002_u128 << 112) | (inside << 80));
+            [(nat64, 96 + bits, special), (six_to_four, 16 + bits, special)]
+        });
+        own.chain(embedded)
+    }
+}
+
+const PREFIXES4: [([u8; 4], u32, Option<Special>); 18] = [
+    ([0, 0, 0, 0], 8, Some(Special::Unspecified)),
+    ([10, 0, 0, 0], 8, Some(Special::Private)),
+    ([172, 16, 0, 0], 12, Some(Special::Private)),
+    ([192, 168, 0, 0], 16, Some(Special::Private)),
+    ([100, 64, 0, 0], 10, Some(Special::Shared)),
+    ([127, 0, 0, 0], 8, Some(Special::Loopback)),
+    ([169, 254, 0, 0], 16, Some(Special::LinkLocal)),
+    ([192, 0, 0, 0], 24, Some(Special::Protocol)),
+    ([192, 0, 0, 9], 32, None),
+    ([192, 0, 0, 10], 32, None),
+    ([192, 88, 99, 0], 24, Some(Special::Protocol)),
+    ([192, 0, 2, 0], 24, Some(Special::Documentation)),
+    ([198, 51, 100, 0], 24, Some(Special::Documentation)),
+    ([203, 0, 113, 0], 24, Some(Special::Documentation)),
+    ([198, 18, 0, 0], 15, Some(Special::Benchmarking)),
+    ([224, 0, 0, 0], 4, Some(Special::Multicast)),
+    ([240, 0, 0, 0], 4, Some(Special::Reserved)),
+    ([255, 255, 255, 255], 32, Some(Special::Reserved)),
+];
+
+const PREFIXES6: [([u16; 8], u32, Option<Special>); 25] = [
+    ([0, 0, 0, 0, 0, 0, 0, 0], 128, Some(Special::Unspecified)),
+    ([0, 0, 0, 0, 0, 0, 0, 1], 128, Some(Special::Loopback)),
+    ([0, 0, 0, 0, 0, 0, 0, 0], 96, Some(Special::Mapped)),
+    ([0, 0, 0, 0, 0, 0xffff, 0, 0], 96, Some(Special::Mapped)),
+    ([0, 0, 0, 0, 0xffff, 0, 0, 0], 96, Some(Special::Mapped)),
+    ([0, 0, 0, 0, 0xffff, 0xffff, 0, 0], 96, Some(Special::Mapped)),
+    ([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48, Some(Special::Protocol)),
+    ([0x100, 0, 0, 0, 0, 0, 0, 0], 63, Some(Special::Protocol)),
+    ([0x5f00, 0, 0, 0, 0, 0, 0, 0], 16, Some(Special::Protocol)),
+    ([0x2001, 0, 0, 0, 0, 0, 0, 0], 23, Some(Special::Protocol)),
+    ([0x2001, 1, 0, 0, 0, 0, 0, 1], 128, None),
+    ([0x2001, 1, 0, 0, 0, 0, 0, 2], 128, None),
+    ([0x2001, 1, 0, 0, 0, 0, 0, 3], 128, None),
+    ([0x2001, 3, 0, 0, 0, 0, 0, 0], 32, None),
+    ([0x2001, 4, 0x112, 0, 0, 0, 0, 0], 48, None),
+    ([0x2001, 0x20, 0, 0, 0, 0, 0, 0], 28, None),
+    ([0x2001, 0x30, 0, 0, 0, 0, 0, 0], 28, None),
+    ([0x2001, 2, 0, 0, 0, 0, 0, 0], 48, Some(Special::Benchmarking)),
+    ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32, Some(Special::Documentation)),
+    ([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20, Some(Special::Documentation)),
+    ([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7, Some(Special::Private)),
+    ([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10, Some(Special::LinkLocal)),
+    ([0xfec0, 0, 0, 0, 0, 0, 0, 0], 10, Some(Special::LinkLocal)),
+    ([0xff00, 0, 0, 0, 0, 0, 0, 0], 8, Some(Special::Multicast)),
+    ([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96, None),
+];
+
 impl fmt::Display for Special {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.word())
@@ -201,6 +270,48 @@ mod tests {
             ("ff02::1", Some(Special::Multicast)),
         ] {
             assert_eq!(Special::of(address.parse().unwrap()), expected, "{address}");
+        }
+    }
+
+    /// What the longest of the prefixes says of an address.
+    fn by_prefix(address: IpAddr) -> Option<Special> {
+        match address {
+            IpAddr::V4(address) => {
+                let covers = |(network, bits, _): &(Ipv4Addr, u32, _)| {
+                    (network.to_bits() ^ address.to_bits()).checked_shr(32 - bits).unwrap_or(0) == 0
+                };
+                Special::prefixes4().filter(covers).max_by_key(|(_, bits, _)| *bits)?.2
+            }
+            IpAddr::V6(address) => {
+                let covers = |(network, bits, _): &(Ipv6Addr, u32, _)| {
+                    (network.to_bits() ^ address.to_bits()).checked_shr(128 - bits).unwrap_or(0) == 0
+                };
+                Special::prefixes6().filter(covers).max_by_key(|(_, bits, _)| *bits)?.2
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn prefixes_and_numbers_say_the_same(
+            v4 in proptest::prelude::any::<u32>(),
+            v6 in proptest::prelude::any::<u128>(),
+            pick in 0_usize..200,
+            low in proptest::prelude::any::<u128>(),
+        ) {
+            let mut addresses = vec![IpAddr::from(Ipv4Addr::from(v4)), IpAddr::from(Ipv6Addr::from(v6))];
+            let at = |count: usize| pick % count;
+            let (network, bits, _) = Special::prefixes4().nth(at(PREFIXES4.len())).unwrap();
+            let host = (low as u32).checked_shr(bits).unwrap_or(0);
+            addresses.push(IpAddr::from(Ipv4Addr::from(network.to_bits() | host)));
+            let count = Special::prefixes6().count();
+            let (network, bits, _) = Special::prefixes6().nth(at(count)).unwrap();
+            addresses.push(IpAddr::from(Ipv6Addr::from(network.to_bits() | low.checked_shr(bits).unwrap_or(0))));
+            for address in addresses {
+                proptest::prop_assert_eq!(by_prefix(address), Special::of(address), "{}", address);
+            }
         }
     }
 }

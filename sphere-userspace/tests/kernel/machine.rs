@@ -363,7 +363,11 @@ fn config(enforce: bool) -> Config {
     let group = SubnetValue { group: GROUP, enforce: u8::from(enforce), flags, ..SubnetValue::default() };
     let mut config = Config {
         ticks_per_second: 250,
-        flags: config_flags::CIDRS4 | config_flags::CIDRS6 | config_flags::WILDCARD_PORTS | config_flags::NAMES,
+        flags: config_flags::CIDRS4
+            | config_flags::INBOUND4
+            | config_flags::INBOUND6
+            | config_flags::WILDCARD_PORTS
+            | config_flags::NAMES,
         subnets4_len: 1,
         subnets6_len: 1,
         reserved4_len: 1,

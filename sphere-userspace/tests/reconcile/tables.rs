@@ -27,7 +27,7 @@ fn services_become_protocols_and_ports_of_their_family() {
         }
     }
     assert_eq!((world.tables().endpoints4.len(), world.tables().endpoints6.len()), (4, 4));
-    assert_eq!(world.tables().config.flags, config_flags::WILDCARD_PORTS);
+    assert_eq!(world.tables().config.flags, config_flags::WILDCARD_PORTS | config_flags::NAMES);
 }
 
 #[test]
@@ -37,7 +37,8 @@ fn prefixes_hold_their_bits_behind_group_protocol_and_port() {
     one.inbound = vec![inbound("10.30.0.0/24", &["tcp/8080"])];
     let mut world = World::new(policy(vec![group("zero", &["10.21.0.0/24"], Vec::new()), one]));
     world.reconcile();
-    let keys: BTreeSet<_> = world.tables().cidrs4.keys().map(|key| (key.prefix_len, key.data)).collect();
+    let ruled = world.tables().cidrs4.iter().filter(|(_, value)| value.rule != 0);
+    let keys: BTreeSet<_> = ruled.map(|(key, _)| (key.prefix_len, key.data)).collect();
     let data = |group: u32, (protocol, port): (u8, u16), address| Cidr4Data {
         group_be: group.to_be_bytes(),
         protocol,
@@ -51,12 +52,13 @@ fn prefixes_hold_their_bits_behind_group_protocol_and_port() {
         (88, data(1 | INBOUND, (TCP, 8080), [10, 30, 0, 0])),
     ];
     assert_eq!(keys, expected.into());
-    let (key, value) = world.tables().cidrs6.first_key_value().unwrap();
+    let (key, value) = world.tables().cidrs6.iter().find(|(_, value)| value.rule != 0).unwrap();
     let mut bytes = [0; 16];
     bytes[..4].copy_from_slice(&[0x2a, 1, 0, 1]);
     let expected = Cidr6Data { group_be: 1_u32.to_be_bytes(), protocol: UDP, pad: 0, port_be: [0, 0], address: bytes };
     assert_eq!((key.prefix_len, key.data, value.expires), (96, expected, NEVER));
-    assert_eq!(world.tables().config.flags, config_flags::CIDRS4 | config_flags::CIDRS6);
+    let prefixes = config_flags::CIDRS4 | config_flags::CIDRS6 | config_flags::INBOUND4;
+    assert_eq!(world.tables().config.flags, prefixes | config_flags::NAMES);
 }
 
 #[test]
@@ -84,7 +86,9 @@ fn infrastructure_is_resolvers_dhcp_and_the_gateway_itself() {
     };
     assert_eq!((own(32, [10, 20, 0, 1]), own(32, [10, 30, 0, 1]), own(32, [20, 41, 0, 2])), (1, 1, 1));
     assert_eq!(own(32, [127, 0, 0, 1]), 0);
-    assert_eq!((world.tables().cidrs4.len(), world.tables().cidrs6.len()), (3, 2));
+    let ruled4 = world.tables().cidrs4.values().filter(|value| value.rule != 0).count();
+    let ruled6 = world.tables().cidrs6.values().filter(|value| value.rule != 0).count();
+    assert_eq!((ruled4, ruled6), (3, 2));
     assert_eq!(world.tables().rule_labels.len(), desired.infrastructure.len());
 }
 
@@ -138,7 +142,7 @@ fn subnets_stand_longest_first_and_go_on_in_the_trie() {
     world.reconcile();
     let config = &world.tables().config;
     assert_eq!((config.subnets4_len, config.subnets6_len), (8, 2));
-    assert_eq!(config.flags, config_flags::SUBNETS_IN_TRIE);
+    assert_eq!(config.flags, config_flags::SUBNETS_IN_TRIE | config_flags::NAMES);
     let bits: Vec<u32> = config.subnets4.iter().map(|subnet| u32::from_be_bytes(subnet.mask).count_ones()).collect();
     assert_eq!(bits, [25, 24, 23, 22, 21, 20, 19, 18]);
     assert_eq!(config.subnets6[0].mask, [[255; 8], [0; 8]].concat()[..]);
