@@ -13,6 +13,7 @@ mod event;
 mod flow;
 mod label;
 mod name;
+mod unjudged;
 
 pub use clock::Clock;
 pub use config::{
@@ -29,6 +30,8 @@ pub use name::{
     LessonCount, MAX_SERVICES, NameKeyData, NameValue, REFUSED, SIGHTING_NAME_BYTES, Service, SightingKey,
     SightingValue, group_flags, name_flags,
 };
+
+pub use unjudged::{UNJUDGED_FRAME_BYTES, Unjudged, unjudged_why};
 
 /// Version of the layout: part of the pin path, raised by any change to this module.
 pub const VERSION: u32 = 1;
@@ -84,6 +87,8 @@ pub mod map {
     pub const SIGHTINGS: &str = "SIGHTINGS";
     /// Array of `u32` by group: addresses that the group may still learn.
     pub const LEARN_QUOTA: &str = "LEARN_QUOTA";
+    /// Ring buffer of [`super::Unjudged`], each followed by its frame.
+    pub const UNJUDGED: &str = "UNJUDGED";
     /// Per-CPU array of `u64` by [`super::LessonCount`].
     pub const LESSON_COUNTERS: &str = "LESSON_COUNTERS";
     /// Array of one [`super::Clock`], written by [`super::program::CLOCK`].
