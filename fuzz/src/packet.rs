@@ -99,7 +99,7 @@ fn config() -> Config {
     let mask = [255, 255, 255, 0];
     let mut config = Config {
         ticks_per_second: 250,
-        flags: config_flags::CIDRS4 | config_flags::WILDCARD_PORTS,
+        flags: config_flags::CIDRS4 | config_flags::INBOUND4 | config_flags::WILDCARD_PORTS,
         subnets4_len: 2,
         subnets6_len: 1,
         reserved4_len: 1,
