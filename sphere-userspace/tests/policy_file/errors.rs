@@ -116,7 +116,12 @@ fn wrong_hosts_addresses_and_prefixes_say_which_key_to_use() {
 #[test]
 fn wrong_choices_about_names_are_refused() {
     assert_each([
-        replaced("dns = \"drop\"", "dns = \"silence\"", "\"silence\"", &["unknown value `silence`", "refuse, drop, any"]),
+        replaced(
+            "dns = \"drop\"",
+            "dns = \"silence\"",
+            "\"silence\"",
+            &["unknown value `silence`", "refuse, drop, any"],
+        ),
         replaced("\"20ms\"", "\"101ms\"", "\"101ms\"", &["out of bounds", "at least 1ms and at most 100ms"]),
         replaced("\"20ms\"", "\"on\"", "\"on\"", &["is no duration"]),
         replaced("learn = 2048", "learn = -1", "-1", &["out of bounds"]),
