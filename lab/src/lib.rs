@@ -11,6 +11,7 @@ pub mod clients;
 pub mod hostile;
 pub mod lab;
 pub mod link;
+pub mod message;
 pub mod net;
 pub mod packages;
 pub mod pki;

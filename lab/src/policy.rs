@@ -1,9 +1,10 @@
 //! The policy of the lab's gateway, in the daemon's file format.
 
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use crate::net::plan::{DEVICES4, DEVICES6, PROBE_PORT, RESOLVER};
+use crate::net::plan::{DEVICES4, DEVICES6, PROBE_PORT, RESOLVER, SCRIPTED};
 use crate::zone::{DUAL_HOST, PROBE_HOST};
 
 /// A policy that scenarios vary before it is written.
@@ -19,6 +20,12 @@ pub struct Policy {
     pub grace_seconds: u32,
     /// What sources outside the device subnets may do.
     pub other_sources: &'static str,
+    /// The resolver that the daemon itself asks.
+    pub resolver: Ipv4Addr,
+    /// Lines of `[limits]`.
+    pub limits: String,
+    /// More lines of the group.
+    pub group: String,
     /// More rules, as TOML.
     pub more: String,
 }
@@ -33,6 +40,9 @@ impl Policy {
             ttl_floor_seconds: 5,
             grace_seconds: 600,
             other_sources: "deny",
+            resolver: RESOLVER,
+            limits: "flows_per_device = 1024\nevents_per_second = 5000\n".to_owned(),
+            group: String::new(),
             more: String::new(),
         }
     }
@@ -43,19 +53,22 @@ impl Policy {
         let mut text = format!(
             "version = 1\n\n\
              [daemon]\ndenied = [\"{}\"]\n\n\
-             [resolver]\nservers = [\"{RESOLVER}\"]\nttl_floor = \"{}s\"\ngrace = \"{}s\"\ntimeout = \"1s\"\n\n\
-             [limits]\nflows_per_device = 1024\nevents_per_second = 5000\n\n\
+             [resolver]\nservers = [\"{}\"]\nttl_floor = \"{}s\"\ngrace = \"{}s\"\ntimeout = \"1s\"\n\n\
+             [limits]\n{}\n\
              [[interface]]\nname = \"lan0\"\nmode = \"xdp\"\nother_sources = \"{}\"\n\n\
              [[group]]\nname = \"sphere\"\nmode = \"{}\"\ninterfaces = [\"lan0\"]\n\
-             subnets = [\"{DEVICES4}\", \"{DEVICES6}\"]\nresolvers = [\"gateway\", \"{RESOLVER}\"]\n\
+             subnets = [\"{DEVICES4}\", \"{DEVICES6}\"]\nresolvers = [\"gateway\", \"{RESOLVER}\", \"{SCRIPTED}\"]\n{}\
              profiles = [\"azure-sphere\"]\n\n\
              [group.azure-sphere]\nedition = \"integrated\"\nntp = true\ndps = true\ntelemetry = true\n\
              hubs = [\"contoso\"]\n",
             self.denied.display(),
+            self.resolver,
             self.ttl_floor_seconds,
             self.grace_seconds,
+            self.limits,
             self.other_sources,
             self.mode,
+            self.group,
         );
         for (host, ports) in
             [(PROBE_HOST, format!("\"udp/{PROBE_PORT}\", \"tcp/{PROBE_PORT}\"")), (DUAL_HOST, "\"tcp/443\"".to_owned())]

@@ -126,6 +126,11 @@ pub fn take(network: &Network, device: &Device, row: &Row, root: &Path) -> Resul
         Client::Curl => http::fetch(device, &format!("http://{host}/"), host, trust),
         Client::CurlTls => http::fetch(device, &format!("https://{host}/"), host, trust),
         Client::CurlTls6 => {
+            // What it is told is its permission.
+            let told = dns::ask(device, (host, "AAAA"), None, dns::Transport::Udp)?;
+            if !told.succeeded {
+                return Ok(told);
+            }
             let url = format!("https://{host}/");
             http::fetch_at(device, (&url, Some(DUAL6.into())), host, trust)
         }

@@ -11,8 +11,9 @@ pub const MESSAGE_BYTES: usize = 2048;
 pub const HEADER_BYTES: usize = 12;
 /// Records of an answer section that are walked.
 pub const MAX_RECORDS: u16 = 64;
-/// Steps in which an answer section is walked: one a label or pointer, one a record.
-pub const MAX_STEPS: u32 = 512;
+/// Steps in which an answer section is walked: one a label or pointer, one a record, one a service that an address
+/// opens and one to end it.
+pub const MAX_STEPS: u32 = 1024;
 /// Steps in which a question is read: one a byte.
 pub const MAX_NAME_STEPS: u32 = 256;
 

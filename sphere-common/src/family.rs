@@ -69,8 +69,6 @@ pub trait Family: Copy + core::fmt::Debug {
     fn cidr_data(group: u32, address: Self::Address, protocol: u8, port_be: u16) -> Self::CidrData;
     /// Key of a flow.
     fn flow_key(flow: Flow<Self::Address>) -> Self::FlowKey;
-    /// Protocol number and [`crate::abi::flow_kind`] of a flow key.
-    fn protocol_and_kind(key: &Self::FlowKey) -> (u8, u8);
     /// The address as it lies in 16 bytes of memory, IPv4 as `::ffff:a.b.c.d`.
     fn mapped(address: Self::Address) -> [u64; 2];
     /// How far the address reaches.
@@ -172,10 +170,6 @@ impl Family for V4 {
             kind: flow.kind,
             pad: [0; 2],
         }
-    }
-    #[inline(always)]
-    fn protocol_and_kind(key: &Self::FlowKey) -> (u8, u8) {
-        (key.protocol, key.kind)
     }
     #[inline(always)]
     fn mapped(address: u32) -> [u64; 2] {
@@ -283,10 +277,6 @@ impl Family for V6 {
             kind: flow.kind,
             pad: [0; 2],
         }
-    }
-    #[inline(always)]
-    fn protocol_and_kind(key: &Self::FlowKey) -> (u8, u8) {
-        (key.protocol, key.kind)
     }
     #[inline(always)]
     fn mapped(address: [u64; 2]) -> [u64; 2] {

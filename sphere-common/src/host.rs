@@ -241,7 +241,7 @@ impl Lessons for HostTables {
         }
     }
 
-    fn sight(&mut self, key: &SightingKey, lesson: &Lesson, end_and_ttl: (Ticks, u32)) {
+    fn sight(&mut self, key: &SightingKey, lesson: &Lesson) {
         let blank = SightingValue {
             expires: 0,
             seen: 0,
@@ -250,7 +250,7 @@ impl Lessons for HostTables {
             name_bytes: 0,
             name: [0; SIGHTING_NAME_BYTES],
         };
-        lesson.sighting(end_and_ttl, self.sightings.entry(*key).or_insert(blank));
+        lesson.sighting(self.sightings.entry(*key).or_insert(blank));
     }
 
     fn count(&mut self, what: LessonCount) {

@@ -1,6 +1,6 @@
 //! The look-ups that deciding needs: BPF maps in the kernel, ordinary collections on the host.
 
-use crate::abi::{DeviceKey, DeviceValue, EndpointValue, FlowValue, Port, SubnetKey, SubnetValue, Ticks, Timeouts};
+use crate::abi::{DeviceKey, DeviceValue, EndpointValue, FlowValue, Port, SubnetKey, SubnetValue, Ticks};
 use crate::abi::{LessonCount, SightingKey};
 use crate::decide::{Context, lesson::Lesson};
 use crate::family::{Family, V4, V6};
@@ -19,8 +19,6 @@ pub struct SlotRun {
     pub cursor: u32,
     /// Zero.
     pub pad: u32,
-    /// When flows end.
-    pub timeouts: Timeouts,
 }
 
 impl SlotRun {
@@ -29,7 +27,7 @@ impl SlotRun {
     #[inline(always)]
     pub const fn new(first: u32, cursor: u32, context: &Context<'_>) -> Self {
         let config = context.config;
-        Self { now: context.now, first, slots: config.flows_per_device, cursor, pad: 0, timeouts: config.timeouts }
+        Self { now: context.now, first, slots: config.flows_per_device, cursor, pad: 0 }
     }
 
     /// The slot of the nth try.
@@ -78,7 +76,7 @@ pub trait Lessons {
     /// Looks the asked name up for the lesson's group and notes there what it opens. False when no rule knows it.
     fn find_name(&mut self, lesson: &mut Lesson) -> bool;
     /// Notes that an address was seen.
-    fn sight(&mut self, key: &SightingKey, lesson: &Lesson, end_and_ttl: (Ticks, u32));
+    fn sight(&mut self, key: &SightingKey, lesson: &Lesson);
     /// Counts.
     fn count(&mut self, what: LessonCount);
 }

@@ -124,6 +124,9 @@ reasons! {
     /// The address is in no device subnet of this port.
     OtherSubnet = 11, "other-subnet", "not of a device subnet";
 
+    /// An answer that the gateway itself gave, or released after it was held.
+    Released = 12, "released", "an answer that the gateway itself gave or released";
+
     // Why a packet is denied.
     /// A header is cut off or contradicts itself.
     Malformed = 20, "malformed", "a header is cut off or contradicts itself";
@@ -189,6 +192,6 @@ impl Reason {
     #[must_use]
     #[inline(always)]
     pub const fn is_quiet(self) -> bool {
-        matches!(self, Self::LinkLocal)
+        matches!(self, Self::LinkLocal | Self::AnswerHeld)
     }
 }

@@ -9,6 +9,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "the program macros hand contexts over by value")]
 #![allow(clippy::needless_borrows_for_generic_args, reason = "a map takes a reference; by value it would cost stack")]
 
+mod errand;
 mod maps;
 mod packet;
 mod record;
@@ -19,11 +20,13 @@ use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns, bpf_skb_pull
 use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
 use sphere_common::abi::Clock;
+use sphere_common::decide::errand as what;
 use sphere_common::decide::{self, Context};
 use sphere_common::verdict::{Direction, Verdict};
 
+use crate::errand::Rewrite;
 use crate::maps::KernelTables;
-use crate::packet::{Frame, Source};
+use crate::packet::{Frame, Source as _};
 use sphere_common::packet::Packet as _;
 
 /// Bytes that tc asks the kernel to make linear: every header that is read, up to the deepest extension header.
@@ -36,8 +39,18 @@ pub fn sphere_ingress(context: XdpContext) -> u32 {
     let ifindex = context.ingress_ifindex() as u32;
     match judge(&mut frame, ifindex, Direction::Ingress) {
         Verdict::Pass | Verdict::Audit => xdp_action::XDP_PASS,
-        Verdict::Deny => xdp_action::XDP_DROP,
+        Verdict::Deny => match refuse(&context) {
+            Some(action) => action as u32,
+            None => xdp_action::XDP_DROP,
+        },
     }
+}
+
+/// Answers the query in hand in the place of its resolver, where the judgement says so.
+#[inline(always)]
+fn refuse<S: Rewrite>(source: &S) -> Option<i64> {
+    let workspace = maps::workspace()?;
+    if workspace.errand.what == what::REFUSE { errand::refuse(source, workspace) } else { None }
 }
 
 /// The same at tc ingress, where the driver has no native XDP.
@@ -66,25 +79,36 @@ pub fn sphere_clock(_context: XdpContext) -> u32 {
 #[inline(always)]
 fn traffic_control(context: &TcContext, direction: Direction) -> i32 {
     let bytes = context.len();
-    let mut frame = Frame::new(context, bytes);
+    // SAFETY: the context is the one that the kernel passed, and a valid `__sk_buff` as long as the program runs.
+    if direction == Direction::Egress && unsafe { (*context.skb.skb).mark } == errand::OWN_MARK {
+        record::released(bytes);
+        return TC_ACT_OK;
+    }
+    let (start, end) = context.bounds();
     // Only packets whose headers are not linear need it: it invalidates the pointers and costs a call.
-    if frame.end - frame.start < LINEAR_BYTES as usize && frame.end - frame.start < bytes as usize {
+    if end - start < LINEAR_BYTES as usize && end - start < bytes as usize {
         let wanted = if bytes < LINEAR_BYTES { bytes } else { LINEAR_BYTES };
         // SAFETY: the context is the one that the kernel passed; a failure leaves the packet as it was.
         unsafe { bpf_skb_pull_data(context.as_ptr().cast(), wanted) };
-        frame.renew();
     }
+    // Read afresh, so that the ways that lead here merge for the verifier.
+    let mut frame = Frame::new(context, context.len());
     // SAFETY: the context is the one that the kernel passed, and a valid `__sk_buff` as long as the program runs.
     let ifindex = unsafe { (*context.skb.skb).ifindex };
     match judge(&mut frame, ifindex, direction) {
         Verdict::Pass | Verdict::Audit => TC_ACT_OK,
-        Verdict::Deny => TC_ACT_SHOT,
+        // Only what a device asks is answered in the place of somebody else.
+        Verdict::Deny if direction == Direction::Egress => TC_ACT_SHOT,
+        Verdict::Deny => match refuse(context) {
+            Some(action) => action as i32,
+            None => TC_ACT_SHOT,
+        },
     }
 }
 
 /// Decides, counts and samples.
 #[inline(always)]
-fn judge<S: Source>(frame: &mut Frame<'_, S>, ifindex: u32, direction: Direction) -> Verdict {
+fn judge<S: Rewrite>(frame: &mut Frame<'_, S>, ifindex: u32, direction: Direction) -> Verdict {
     let Some(config) = maps::config() else {
         return Verdict::Deny;
     };
@@ -99,6 +123,10 @@ fn judge<S: Source>(frame: &mut Frame<'_, S>, ifindex: u32, direction: Direction
         Direction::Egress => decide::egress(frame, &mut KernelTables, &context, workspace),
     }
     frame.renew();
+    if direction == Direction::Egress && workspace.errand.what == what::HAND_OVER {
+        errand::hand_over(frame.source(), frame.frame_bytes(), &context, workspace);
+        frame.renew();
+    }
     record::record(frame, &context, direction, &workspace.decision);
     workspace.decision.verdict
 }

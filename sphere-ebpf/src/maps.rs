@@ -253,13 +253,13 @@ impl Lessons for KernelTables {
     }
 
     #[inline(always)]
-    fn sight(&mut self, key: &SightingKey, lesson: &Lesson, end_and_ttl: (Ticks, u32)) {
+    fn sight(&mut self, key: &SightingKey, lesson: &Lesson) {
         let Some(room) = SIGHTING.get_ptr_mut(0) else {
             return;
         };
         // SAFETY: the pointer is to this CPU's own value, and a program is not interrupted by itself.
         let room = unsafe { &mut *room };
-        lesson.sighting(end_and_ttl, room);
+        lesson.sighting(room);
         // Sightings only explain: one that finds no room is not missed by any packet.
         if SIGHTINGS.insert(key, &*room, 0).is_err() {}
     }

@@ -53,6 +53,12 @@ pub(crate) struct Frame<'a, S> {
 }
 
 impl<'a, S: Source> Frame<'a, S> {
+    /// Where the frame lies.
+    #[inline(always)]
+    pub(crate) fn source(&self) -> &'a S {
+        self.source
+    }
+
     /// The frame of a program's context, `bytes` long in all.
     #[inline(always)]
     pub(crate) fn new(source: &'a S, bytes: u32) -> Self {

@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use sphere_common::abi::{Counter, EVENT_HEAD_BYTES, Event, counter_index};
 use sphere_common::decide::{Context, Decision};
 use sphere_common::packet::Packet as _;
-use sphere_common::verdict::{Direction, Verdict};
+use sphere_common::verdict::{Direction, Reason, Verdict};
 
 use crate::maps;
 use crate::packet::{Frame, Source};
@@ -32,6 +32,12 @@ pub(crate) fn record<S: Source>(
         Verdict::Audit | Verdict::Deny if decision.reason.is_quiet() => {}
         Verdict::Audit | Verdict::Deny => sample(frame, context, direction, decision),
     }
+}
+
+/// Counts a frame that the gateway itself sends to a device.
+#[inline(always)]
+pub(crate) fn released(bytes: u32) {
+    count(maps::COUNTERS.get_ptr_mut(counter_index(Direction::Egress, Verdict::Pass, Reason::Released)), bytes);
 }
 
 #[inline(always)]

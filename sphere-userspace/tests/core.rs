@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use sphere_common::abi::{Endpoint4Key, EndpointValue, Ticks, endpoint_flags};
 use sphere_userspace::audit::Directory;
-use sphere_userspace::daemon::{Core, Learned};
+use sphere_userspace::daemon::{Core, Learned, Lesson, Overheard};
 use sphere_userspace::datapath::fake::{Call, Fake};
-use sphere_userspace::datapath::{Datapath, monotonic};
+use sphere_userspace::datapath::{Datapath, Exchange, monotonic};
 use sphere_userspace::policy::{self, DomainName, Policy};
+use sphere_userspace::reconcile::LeaseSource;
 use sphere_userspace::resolve::{AddressRecord, Answer, Family, Outcome, Question, Resolution};
 
 fn policy(rules: &str) -> Policy {
@@ -52,7 +53,58 @@ fn ticks_in(core: &Core<Fake>, seconds: u64) -> Ticks {
 #[test]
 fn the_tables_are_complete_before_a_port_is_guarded() {
     let core = core(&allow("a.example.com"));
-    assert!(matches!(core.datapath().calls.as_slice(), [Call::Apply(_), Call::Guard(ports)] if ports == &["lan0"]));
+    let calls = core.datapath().calls.as_slice();
+    assert!(matches!(calls, [Call::Apply(_), Call::Shares, Call::Guard(ports)] if ports == &["lan0"]), "{calls:?}");
+}
+
+/// An answer that the programs left to the daemon.
+fn overheard(core: &Core<Fake>, name: &str, addresses: &[[u8; 4]]) -> Overheard {
+    let group = *core.datapath().tables.group_labels.keys().next().unwrap();
+    let exchange = Exchange {
+        device: [10, 20, 0, 5].into(),
+        device_port: 5000,
+        resolver: [10, 20, 0, 1].into(),
+        is_tcp: true,
+        id: 7,
+        name: name.to_owned(),
+    };
+    let record = |address: &[u8; 4]| AddressRecord { address: (*address).into(), ttl: Duration::from_secs(60) };
+    Overheard { group, exchange, is_asked: false, records: addresses.iter().map(record).collect() }
+}
+
+#[test]
+fn an_answer_that_was_left_to_the_daemon_opens_its_addresses_at_once() {
+    let mut core = core(&allow("a.example.com"));
+    let heard = overheard(&core, "a.example.com", &[[20, 0, 0, 1], [127, 0, 0, 1], [10, 1, 1, 1]]);
+    assert_eq!(core.overhear(&heard).unwrap(), Lesson::Ignored, "nobody asked");
+    core.datapath_mut().asked.push(heard.exchange.clone());
+    let share = *core.datapath().shares.get(&heard.group).unwrap();
+    assert_eq!(core.overhear(&heard).unwrap(), Lesson::Learned(1));
+    let (_, value) = endpoint(&core, [20, 0, 0, 1]).unwrap();
+    assert_eq!(value.flags & endpoint_flags::LEARNED, endpoint_flags::LEARNED);
+    assert_eq!(core.datapath().shares.get(&heard.group), Some(&(share - 1)));
+    assert!(endpoint(&core, [127, 0, 0, 1]).is_none() && endpoint(&core, [10, 1, 1, 1]).is_none());
+    assert_eq!(core.datapath().sightings.len(), 1);
+    let other = Overheard { is_asked: true, ..overheard(&core, "b.example.com", &[[20, 0, 0, 2]]) };
+    assert_eq!(core.overhear(&other).unwrap(), Lesson::Ignored, "no rule");
+    core.reconcile().unwrap();
+    assert!(endpoint(&core, [20, 0, 0, 1]).is_some(), "what was learned stays");
+}
+
+#[test]
+fn the_next_daemon_knows_what_devices_were_told() {
+    let mut first = core(&allow("a.example.com"));
+    let heard = Overheard { is_asked: true, ..overheard(&first, "a.example.com", &[[20, 0, 0, 1]]) };
+    first.overhear(&heard).unwrap();
+    let directory = Arc::new(Directory::default());
+    let next = Core::open(first.datapath().clone(), policy(&allow("a.example.com")), Arc::clone(&directory)).unwrap();
+    assert_eq!(
+        directory.names([20, 0, 0, 1].into()).iter().map(AsRef::as_ref).collect::<Vec<&str>>(),
+        ["a.example.com"]
+    );
+    let entry = next.leases().entries().next().unwrap();
+    assert_eq!(entry.lease.source, LeaseSource::Sighted([10, 20, 0, 5].into()));
+    assert_eq!(entry.group.map(ToString::to_string).as_deref(), Some("devices"));
 }
 
 #[test]

@@ -334,7 +334,7 @@ fn a_hundred_thousand_endpoints_go_in_and_out_by_batches() {
         let tables = kernel.installed().unwrap();
         assert_eq!(tables.endpoints4.len(), 100_000);
         let read = begun.elapsed() - written;
-        let steps = tables.endpoints4.keys().map(|key| Step::RemoveEndpoint4(*key)).collect();
+        let steps = tables.endpoints4.iter().map(|(key, value)| Step::RemoveEndpoint4(*key, value.expires)).collect();
         kernel.apply(&Changeset { steps, ..Changeset::default() }).unwrap();
         assert!(kernel.installed().unwrap().endpoints4.is_empty());
         assert!(written.as_millis() < 2_000, "{written:?} for one hundred thousand entries: no batches?");

@@ -1,6 +1,8 @@
 //! The real clients of a device, and what an attempt with one of them shows.
 
+pub mod asker;
 pub mod dhcp;
+pub mod dial;
 pub mod dns;
 pub mod http;
 pub mod mqtt;

@@ -60,7 +60,7 @@ impl Network {
         switch.ip(&switch_lines())?;
         switch.ip(&pair("uplink", "lan0", &gateway))?;
         switch.ip("link set uplink master br0\nlink set uplink up")?;
-        keep_tags_in_frames(&switch)?;
+        be_a_wire(&switch)?;
         forward_as_a_switch(&switch)?;
         build_gateway(&gateway, &internet)?;
         build_internet(&internet)?;
@@ -109,11 +109,11 @@ fn switch_lines() -> String {
     "link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0\nlink set br0 up\n".to_owned()
 }
 
-/// Without this the bridge hands over the outer VLAN tag beside the frame, where XDP does not see it: on a real
-/// wire it is in the frame.
-fn keep_tags_in_frames(switch: &Namespace) -> Result<()> {
+/// Without the first the bridge hands over the outer VLAN tag beside the frame, where XDP does not see it: on a real
+/// wire it is in the frame. Without the last veth does not take what XDP on the other end sends back.
+fn be_a_wire(switch: &Namespace) -> Result<()> {
     let mut command = switch.command("ethtool");
-    command.args("-K uplink txvlan off tx-vlan-stag-hw-insert off".split(' '));
+    command.args("-K uplink txvlan off tx-vlan-stag-hw-insert off gro on".split(' '));
     process::must(command, Duration::from_secs(5)).map(drop)
 }
 

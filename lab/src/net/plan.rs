@@ -28,6 +28,8 @@ pub const SERVED: [&str; 5] =
     ["20.40.0.0/16", "20.66.0.0/16", "192.168.35.0/24", "2a01:111:40::/64", "2a01:111:66::/64"];
 /// The resolver of the internet: approved for devices, and the daemon's own.
 pub const RESOLVER: Ipv4Addr = server(0, 53);
+/// Where scenarios put a resolver of their own making: approved for devices.
+pub const SCRIPTED: Ipv4Addr = server(0, 54);
 /// A resolver that nobody approved.
 pub const FOREIGN_RESOLVER: Ipv4Addr = stranger(53);
 /// The lab's own service for probes (echo).

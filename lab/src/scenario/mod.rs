@@ -2,10 +2,15 @@
 
 mod badinput;
 mod baseline;
+mod churn;
 mod crash;
+mod daemonless;
 mod fleet;
 mod outage;
+mod race;
 mod rotation;
+mod session;
+mod split_view;
 mod traffic;
 
 use anyhow::Result;
@@ -31,7 +36,18 @@ pub trait Scenario: Sync {
 /// Every scenario, in the order of `--list`.
 #[must_use]
 pub fn all() -> &'static [&'static dyn Scenario] {
-    &[&fleet::Fleet, &baseline::Baseline, &rotation::Rotation, &outage::Outage, &crash::Crash, &badinput::BadInput]
+    &[
+        &fleet::Fleet,
+        &baseline::Baseline,
+        &rotation::Rotation,
+        &outage::Outage,
+        &crash::Crash,
+        &badinput::BadInput,
+        &split_view::SplitView,
+        &race::Race,
+        &daemonless::Daemonless,
+        &churn::Churn,
+    ]
 }
 
 /// The scenario with this name.

@@ -8,10 +8,10 @@ use anyhow::{Context, Result, ensure};
 use sphere_common::verdict::Reason;
 
 use super::Scenario;
-use crate::clients::{Trust, http, mqtt};
+use super::session::{Session, deliver};
+use crate::clients::{Trust, http};
 use crate::lab::Lab;
 use crate::net::Device;
-use crate::process::Process;
 use crate::report::Report;
 use crate::servers::{mqtt as broker, web};
 use crate::sphere::Sphere;
@@ -45,14 +45,14 @@ impl Scenario for Rotation {
         lab.address_devices()?;
         let sphere = lab.protect(|policy| policy.grace_seconds = 3)?;
         lab.warm_up()?;
-        let mut session = Session::open(lab)?;
+        let mut sessions = [Session::open(lab, lab.device(1)?, 1)?];
         let mut flows = Vec::new();
         for round in 0..ROUNDS {
             move_names(lab, round)?;
             let device = lab.device(0)?;
             report.figure(FOLLOWED[usize::from(round)], follow(lab, device)?);
             flows.push(HttpFlow::open(device, web::rotation(round))?);
-            session.deliver(lab, round)?;
+            deliver(lab, &mut sessions).with_context(|| format!("round {}", round + 1))?;
             let alive = flows.iter_mut().filter_map(|flow| flow.ask().ok()).count();
             let what = format!("round {}: flows alive on {} addresses", round + 1, flows.len());
             report.check_equal(&what, flows.len() as u64, alive as u64);
@@ -60,8 +60,8 @@ impl Scenario for Rotation {
         check_left_behind(lab, &sphere, report)?;
         let alive = flows.iter_mut().filter_map(|flow| flow.ask().ok()).count();
         report.check_equal("flows alive after their addresses closed", flows.len() as u64, alive as u64);
-        session.deliver(lab, ROUNDS)?;
-        report.check_equal("connections of the MQTT session", 1, session.connections()?);
+        deliver(lab, &mut sessions)?;
+        report.check_equal("connections of the MQTT session", 1, sessions.iter().map(Session::connections).sum());
         check_shared(lab, report)
     }
 }
@@ -141,64 +141,5 @@ impl HttpFlow {
             answer.extend_from_slice(buffer.get(..length).unwrap_or_default());
         }
         Ok(())
-    }
-}
-
-/// An MQTT session with the hub that lasts through all rotations.
-struct Session {
-    process: Process,
-    log: std::path::PathBuf,
-}
-
-impl Session {
-    fn open(lab: &Lab) -> Result<Self> {
-        let log = lab.network.ground.path("session.log");
-        let mut command = lab.device(1)?.namespace.command("stdbuf");
-        command.args([
-            "-oL",
-            "mosquitto_sub",
-            "-d",
-            "-h",
-            HUB,
-            "-p",
-            "8883",
-            "-k",
-            "30",
-            "-t",
-            "telemetry",
-            "--cafile",
-        ]);
-        command.arg(&lab.root);
-        let process = Process::start("mosquitto_sub", command, &log)?;
-        let session = Self { process, log };
-        wait::until("the MQTT session", SHORT * 10, || session.text().contains("received SUBACK").then_some(()))?;
-        Ok(session)
-    }
-
-    /// Publishes from another device, until it works, and waits until the session has received it.
-    fn deliver(&mut self, lab: &Lab, round: u8) -> Result<()> {
-        let before = self.messages();
-        let device = lab.device(2)?;
-        let trust = Trust { root: &lab.root, limit: SHORT * 2 };
-        wait::until("a publication", FOLLOWS, || {
-            let attempt = mqtt::publish(device, HUB, 8883, trust);
-            attempt.map(|attempt| attempt.succeeded.then_some(())).transpose()
-        })??;
-        self.process.check()?;
-        wait::until("the message on the session", SHORT * 4, || (self.messages() > before).then_some(()))
-            .with_context(|| format!("round {}", round + 1))
-    }
-
-    fn messages(&self) -> usize {
-        self.text().matches("received PUBLISH").count()
-    }
-
-    /// How often the client had to connect.
-    fn connections(&self) -> Result<u64> {
-        Ok(u64::try_from(self.text().matches("sending CONNECT").count())?)
-    }
-
-    fn text(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 }

@@ -5,6 +5,7 @@ pub mod dns;
 pub mod mqtt;
 pub mod ntp;
 pub mod probe;
+pub mod responder;
 pub mod web;
 
 use std::net::{IpAddr, SocketAddr, TcpStream};

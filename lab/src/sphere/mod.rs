@@ -1,8 +1,10 @@
 //! The product under test: its daemon on the gateway, its records, its status.
 
 mod daemon;
+mod meter;
 mod records;
 mod status;
+mod tables;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,8 +13,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 pub use daemon::Daemon;
+pub use meter::Meter;
 pub use records::{Record, Records};
 pub use status::{Counters, Status};
+pub use tables::Endpoints;
 
 use crate::net::Network;
 use crate::policy::Policy;

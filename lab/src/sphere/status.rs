@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
+use sphere_common::abi::LessonCount;
 use sphere_common::verdict::{Direction, Reason, Verdict};
 
 /// `sphere.status/1`, as far as the lab looks at it.
@@ -17,6 +18,7 @@ pub struct Status {
     /// The device ports.
     pub ports: Vec<Port>,
     counters: Vec<Counter>,
+    lessons: BTreeMap<String, u64>,
 }
 
 /// One loaded program.
@@ -58,6 +60,12 @@ impl Status {
         Ok(status)
     }
 
+    /// What happened to queries and answers.
+    #[must_use]
+    pub fn lessons(&self, count: LessonCount) -> u64 {
+        self.lessons.get(count.word()).copied().unwrap_or(0)
+    }
+
     /// The exact counters.
     #[must_use]
     pub fn counters(&self) -> Counters {
@@ -82,6 +90,14 @@ impl Counters {
     pub fn of(&self, direction: Direction, verdict: Verdict, reason: Reason) -> u64 {
         let key = (direction.word().to_owned(), verdict.word().to_owned(), reason.word().to_owned());
         self.packets.get(&key).copied().unwrap_or(0)
+    }
+
+    /// Denied packets, without the chatter that every network has.
+    #[must_use]
+    pub fn denied_aloud(&self) -> u64 {
+        let reasons = Reason::ALL.iter().filter(|reason| !reason.is_quiet());
+        let each = reasons.flat_map(|reason| Direction::ALL.map(|direction| (direction, *reason)));
+        each.map(|(direction, reason)| self.of(direction, Verdict::Deny, reason)).sum()
     }
 
     /// Denied packets in all.

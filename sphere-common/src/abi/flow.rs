@@ -98,6 +98,8 @@ impl FlowState {
 pub struct FlowValue {
     /// Tick of the last packet that refreshed it (at most one write a second).
     pub last_seen: Ticks,
+    /// First tick at which it has ended, unless it is seen before.
+    pub ends: Ticks,
     /// Tick of its first packet.
     pub created: Ticks,
     /// Rule that allowed it.
@@ -113,4 +115,4 @@ pub struct FlowValue {
     /// Of a DNS query: hash of the asked name; else 0.
     pub mark: u64,
 }
-assert_size!(FlowValue, 40);
+assert_size!(FlowValue, 48);

@@ -9,10 +9,13 @@ use crate::abi::{FlowState, FlowValue, SubnetValue, config_flags, flow_flags, fl
 use crate::classify::{Kind, Transport};
 use crate::family::{Family, Flow};
 use crate::packet::ethernet::Link;
-use crate::packet::transport::TCP;
+use crate::packet::transport::{TCP, UDP};
 use crate::packet::{Fragment, Network, Packet};
 use crate::tables::{FamilyTables, Tables};
 use crate::verdict::Reason;
+
+/// Mark of the flow of fragments that make up a DNS message.
+const DNS_FRAGMENTS: u64 = 1;
 
 /// A packet, the device that it comes from or goes to, and its flow.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +34,12 @@ pub(crate) struct Case<F: Family> {
     pub(super) outcome: Outcome,
     /// 1 when a DNS message of it is to be read.
     pub(super) reads_dns: u32,
+    /// 1 when the packet asks a question whose answer is to be known again.
+    pub(super) asks: u16,
+    /// Transaction identifier of that question.
+    pub(super) query_id_be: u16,
+    /// Hash of the asked name, or [`DNS_FRAGMENTS`].
+    pub(super) query_mark: u64,
 }
 
 impl<F: Family> Default for Case<F> {
@@ -45,6 +54,9 @@ impl<F: Family> Default for Case<F> {
             opens: 0,
             outcome: Outcome::deny(Reason::Unconfigured),
             reads_dns: 0,
+            asks: 0,
+            query_id_be: 0,
+            query_mark: 0,
         }
     }
 }
@@ -103,14 +115,22 @@ impl<F: Family> Case<F> {
         self.known.flags & flow_flags::INBOUND != 0
     }
 
-    /// Notes whether the packet, which passes, carries a DNS message that is to be read.
+    /// Notes whether the packet carries a DNS message that is to be read: it would pass, and goes to or comes from the
+    /// DNS port with something to say. What follows the first fragment of such a message is known by the mark of the
+    /// flow that the first one opens.
     #[inline(always)]
     pub(super) fn note_dns(&mut self, context: &Context<'_>) {
-        let reads = context.config.flags & config_flags::NAMES != 0
-            && self.transport.kind == Kind::Udp
-            && self.flow.peer_port_be == DNS_BE
-            && self.network.fragment == Fragment::Whole;
+        let reads = if matches!(self.network.fragment, Fragment::Later { .. }) {
+            self.flow.kind == flow_kind::FRAGMENT_IN && self.known.mark == DNS_FRAGMENTS
+        } else {
+            matches!(self.transport.kind, Kind::Udp | Kind::Tcp)
+                && self.flow.peer_port_be == DNS_BE
+                && self.network.payload_bytes > u32::from(self.transport.header_bytes)
+        };
+        let reads = reads && context.config.flags & config_flags::NAMES != 0 && !self.outcome.is_denial();
         self.reads_dns = u32::from(reads);
+        self.asks = 0;
+        self.query_mark = if reads { DNS_FRAGMENTS } else { 0 };
     }
 
     /// Says that the packet opens its flow; [`Case::settle`] does it, in one place for all ways that lead there.
@@ -119,6 +139,7 @@ impl<F: Family> Case<F> {
         self.opens = 1;
         self.known = FlowValue {
             last_seen: context.now,
+            ends: 0,
             created: context.now,
             rule: outcome.rule,
             group: self.group.group,
@@ -130,8 +151,8 @@ impl<F: Family> Case<F> {
         outcome
     }
 
-    /// Opens the flow where the judgement said so; without room for it, a packet that would pass does not. Lets the
-    /// later fragments of an allowed first one follow.
+    /// Opens the flow where the judgement said so; without room for it, a packet that would pass does not. Then notes the
+    /// question that it asks, or lets the later fragments of an allowed first one follow.
     // A function of its own that finds all it needs in the case: the ways that lead here merge for the verifier.
     #[inline(never)]
     pub(super) fn settle<P: Packet, T: Tables + FamilyTables<F>>(
@@ -141,18 +162,27 @@ impl<F: Family> Case<F> {
         fragment_kind: u8,
     ) {
         if self.opens != 0 {
+            self.opens = 0;
             let opened = flows::open::<F, P, T>(packet, tables, context, self);
             if opened != flows::Opened::Yes && !self.outcome.is_denial() {
                 self.outcome = opened.denial();
             }
         }
-        if self.network.fragment == Fragment::First && !self.outcome.is_denial() {
+        if self.outcome.is_denial() {
+            return;
+        }
+        if self.asks != 0 {
+            self.set_flow(UDP, (self.flow.device_port_be, self.query_id_be), flow_kind::QUERY);
+        } else if self.network.fragment == Fragment::First {
             self.set_fragments(fragment_kind);
-            self.outcome = self.open(context, (FlowState::Opening, 0), self.outcome);
-            let opened = flows::open::<F, P, T>(packet, tables, context, self);
-            if opened != flows::Opened::Yes {
-                self.outcome = opened.denial();
-            }
+        } else {
+            return;
+        }
+        self.outcome = self.open(context, (FlowState::Opening, 0), self.outcome);
+        self.known.mark = self.query_mark;
+        let opened = flows::open::<F, P, T>(packet, tables, context, self);
+        if opened != flows::Opened::Yes {
+            self.outcome = opened.denial();
         }
     }
 

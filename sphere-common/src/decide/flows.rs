@@ -6,7 +6,7 @@
 use super::Context;
 use super::case::Case;
 use super::policy::Outcome;
-use crate::abi::{DeviceKey, DeviceValue, FlowState, FlowValue, Ticks, Timeouts, flow_flags, flow_kind};
+use crate::abi::{DeviceKey, DeviceValue, FlowState, Ticks, Timeouts, flow_flags, flow_kind};
 use crate::family::Family;
 use crate::packet::transport::{TCP, UDP};
 use crate::packet::{Packet, ethernet};
@@ -16,15 +16,15 @@ use crate::verdict::Reason;
 /// Slots that are tried for one flow; the cursor moves on, so a retransmission tries the next ones.
 pub const PROBES: u32 = 16;
 
-/// First tick at which the flow has ended.
+/// How long a flow of this protocol, kind and state may be idle, in ticks.
 #[inline(always)]
-pub fn ends_at(timeouts: &Timeouts, protocol: u8, kind: u8, value: &FlowValue) -> Ticks {
+fn idle(timeouts: &Timeouts, protocol: u8, kind: u8, state: u8) -> Ticks {
     let idle = if kind == flow_kind::QUERY {
         timeouts.query
     } else if kind != flow_kind::TRANSPORT {
         timeouts.fragment
     } else {
-        match (protocol, FlowState::from_byte(value.state)) {
+        match (protocol, FlowState::from_byte(state)) {
             (TCP, FlowState::Opening) => timeouts.tcp_opening,
             (TCP, FlowState::Established) => timeouts.tcp_established,
             (TCP, FlowState::Closing) => timeouts.tcp_closing,
@@ -32,7 +32,7 @@ pub fn ends_at(timeouts: &Timeouts, protocol: u8, kind: u8, value: &FlowValue) -
             _ => timeouts.icmp,
         }
     };
-    value.last_seen.saturating_add(Ticks::from(idle))
+    Ticks::from(idle)
 }
 
 /// Finds the flow of the case, when it has not ended, and notes its entry there.
@@ -48,7 +48,7 @@ pub(super) fn find<F: Family, T: Tables + FamilyTables<F>>(
         return false;
     };
     case.known = found;
-    context.now < ends_at(&context.config.timeouts, case.flow.protocol, case.flow.kind, &found)
+    context.now < found.ends
 }
 
 /// Notes that the known flow was seen, in this state. Writes at most once a second unless the state changes.
@@ -64,13 +64,21 @@ pub(super) fn refresh<F: Family, T: Tables + FamilyTables<F>>(
     if !fresh || case.known.state != state as u8 {
         case.known.last_seen = context.now;
         case.known.state = state as u8;
-        write::<F, T>(tables, case);
+        write::<F, T>(tables, context, case);
     }
 }
 
 #[inline(never)]
-fn write<F: Family, T: Tables + FamilyTables<F>>(tables: &mut T, case: &Case<F>) {
+fn write<F: Family, T: Tables + FamilyTables<F>>(tables: &mut T, context: &Context<'_>, case: &mut Case<F>) {
+    set_end(context, case);
     FamilyTables::<F>::update_flow(tables, &F::flow_key(case.flow), &case.known);
+}
+
+/// Notes when the known flow ends unless it is seen before.
+#[inline(always)]
+fn set_end<F: Family>(context: &Context<'_>, case: &mut Case<F>) {
+    let idle = idle(&context.config.timeouts, case.flow.protocol, case.flow.kind, case.known.state);
+    case.known.ends = case.known.last_seen.saturating_add(idle);
 }
 
 /// Whether a flow could be opened.
@@ -103,8 +111,9 @@ pub(super) fn open<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     packet: &P,
     tables: &mut T,
     context: &Context<'_>,
-    case: &Case<F>,
+    case: &mut Case<F>,
 ) -> Opened {
+    set_end(context, case);
     let key = F::flow_key(case.flow);
     if FamilyTables::<F>::flow(tables, &key).is_some() {
         FamilyTables::<F>::update_flow(tables, &key, &case.known);
@@ -145,8 +154,7 @@ pub fn clear_slot<F: Family, T: FamilyTables<F>>(tables: &mut T, run: &SlotRun, 
     let Some(value) = tables.flow(&key) else {
         return true;
     };
-    let (protocol, kind) = F::protocol_and_kind(&key);
-    if run.now < ends_at(&run.timeouts, protocol, kind, &value) {
+    if run.now < value.ends {
         return false;
     }
     tables.remove_flow(&key);

@@ -12,7 +12,8 @@ use crate::packet::{Fragment, Packet};
 use crate::tables::{FamilyTables, Tables};
 use crate::verdict::{Direction, Reason};
 
-/// Judges an IP packet that came in on a device port.
+/// Judges an IP packet that came in on a device port: the outcome is in the case. False when no device is concerned, and
+/// the decision is made.
 // A frame of its own for each family: BPF programs have 512 bytes of stack in all.
 #[inline(never)]
 pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
@@ -20,7 +21,7 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     tables: &mut T,
     context: &Context<'_>,
     (case, decision): (&mut Case<F>, &mut Decision),
-) {
+) -> bool {
     // Nothing of the packet before may count.
     case.network.forget();
     case.opens = 0;
@@ -28,7 +29,10 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     decision.subject = Subject { ethertype_be: case.link.ethertype_be, vlan: case.link.vlan, ..Subject::default() };
     let (source, destination) = match F::addresses(packet, case.link.payload()) {
         Ok(addresses) => addresses,
-        Err(reason) => return decision.deny_unattributed(tables, context, reason),
+        Err(reason) => {
+            decision.deny_unattributed(tables, context, reason);
+            return false;
+        }
     };
     case.flow.device = source;
     case.flow.peer = destination;
@@ -36,31 +40,28 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
         Membership::Device => {}
         Membership::Elsewhere | Membership::Foreign if is_reserved::<F>(context, source, destination) => {
             decision.name::<F>(case);
-            return decision.deny_unattributed(tables, context, Reason::Reserved);
+            decision.deny_unattributed(tables, context, Reason::Reserved);
+            return false;
         }
         Membership::Elsewhere => {
             decision.name::<F>(case);
-            return decision.deny_unattributed(tables, context, Reason::ForeignSource);
+            decision.deny_unattributed(tables, context, Reason::ForeignSource);
+            return false;
         }
         Membership::Foreign => {
             let reason = foreign::<F, P, T>(packet, tables, context, case);
             if !reason.is_denial() {
-                return decision.pass(Outcome::pass(reason, 0), NO_GROUP);
+                decision.pass(Outcome::pass(reason, 0), NO_GROUP);
+                return false;
             }
             decision.name::<F>(case);
-            return decision.deny_unattributed(tables, context, reason);
+            decision.deny_unattributed(tables, context, reason);
+            return false;
         }
     }
     case.outcome = attributed::<F, P, T>(packet, tables, context, case);
-    packet.renew();
-    case.settle((packet, tables), context, flow_kind::FRAGMENT_OUT);
-    let outcome = case.outcome;
-    if outcome.is_denial() {
-        decision.name_transport::<F, P>(packet, case, Direction::Ingress);
-        return decision.deny(outcome.reason, &case.group);
-    }
-    decision.pass(outcome, case.group.group);
     case.note_dns(context);
+    true
 }
 
 /// Judges a packet of a device subnet of this port.

@@ -8,18 +8,20 @@
 use super::case::Case;
 use super::policy::Outcome;
 use super::{Context, flows};
+use super::{Errand, errand};
 use crate::abi::{
-    FlowState, LessonCount, NameValue, REFUSED, Service, SightingKey, SightingValue, Ticks, flow_kind, group_flags,
-    name_flags,
+    LessonCount, NameValue, REFUSED, Service, SightingKey, SightingValue, Ticks, flow_kind, group_flags, name_flags,
+    unjudged_why,
 };
+use crate::classify::Kind;
 use crate::dns::{
     AnswerWalk, CLASS_IN, Found, Header, MAX_RECORDS, MESSAGE_BYTES, Message, QuestionWalk, TYPE_A, TYPE_AAAA,
 };
 use crate::family::{Family, V4, V6};
 use crate::packet::transport::UDP;
-use crate::packet::{Packet, icmp};
+use crate::packet::{Fragment, Packet, icmp};
 use crate::tables::{FamilyTables, Lessons, Tables};
-use crate::verdict::{Direction, Reason};
+use crate::verdict::Reason;
 
 /// A DNS message being read. It lies where the caller keeps it: in a BPF map for the programs.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +35,15 @@ pub struct Lesson {
     pub name: NameValue,
     question: QuestionWalk,
     answers: AnswerWalk,
+    /// The address in hand, whose services are being opened: one service a step.
+    address: [u64; 2],
+    expires: Ticks,
+    ttl: u32,
+    /// [`NO_ADDRESS`], [`IPV4`] or [`IPV6`].
+    family: u32,
+    service: u32,
+    /// 1 when a service of the address is in the table.
+    known: u32,
     /// 1 when the answer section was walked to its end.
     ended: u32,
     bytes: u32,
@@ -49,12 +60,22 @@ impl Default for Lesson {
             name: NameValue::default(),
             question: QuestionWalk::START,
             answers: AnswerWalk::start(0, 0),
+            address: [0; 2],
+            expires: 0,
+            ttl: 0,
+            family: NO_ADDRESS,
+            service: 0,
+            known: 0,
             ended: 0,
             bytes: 0,
             message: [0; MESSAGE_BYTES],
         }
     }
 }
+
+const NO_ADDRESS: u32 = 0;
+const IPV4: u32 = 4;
+const IPV6: u32 = 6;
 
 /// The message of a lesson, for the walks.
 struct Text<'a>(&'a [u8; MESSAGE_BYTES], u32);
@@ -78,24 +99,36 @@ impl Lesson {
         self.question.step(&Text(&self.message, self.bytes))
     }
 
-    /// Takes one step through the answers, and learns the address that it comes upon. False when there is none left to
-    /// take.
+    /// Takes one step through the answers: a label, a record, or one service of the address that a record gave. False
+    /// when there is none left to take.
     #[inline(always)]
     pub fn answer_step<T: Tables + Lessons>(&mut self, tables: &mut T) -> bool {
-        let step = self.answers.step(&Text(&self.message, self.bytes));
+        match self.family {
+            IPV4 => {
+                let [address, _] = self.address;
+                self.learn::<V4, T>(tables, address as u32);
+                return true;
+            }
+            IPV6 => {
+                self.learn::<V6, T>(tables, self.address);
+                return true;
+            }
+            _ => {}
+        }
+        let text = Text(&self.message, self.bytes);
+        let step = self.answers.step(&text);
+        let at = step.at as usize;
         match step.found {
             Found::Nothing => true,
             Found::Ipv4 => {
-                let at = step.at as usize;
-                let text = Text(&self.message, self.bytes);
-                let address = [text.byte(at), text.byte(at + 1), text.byte(at + 2), text.byte(at + 3)];
-                self.learn::<V4, T>(tables, u32::from_ne_bytes(address), step.ttl);
+                let address =
+                    u32::from_ne_bytes([text.byte(at), text.byte(at + 1), text.byte(at + 2), text.byte(at + 3)]);
+                self.take_up::<V4, T>(tables, address, (IPV4, [u64::from(address), 0], step.ttl));
                 true
             }
             Found::Ipv6 => {
-                let text = Text(&self.message, self.bytes);
-                let address = [word(&text, step.at as usize), word(&text, step.at as usize + 8)];
-                self.learn::<V6, T>(tables, address, step.ttl);
+                let address = [word(&text, at), word(&text, at + 8)];
+                self.take_up::<V6, T>(tables, address, (IPV6, address, step.ttl));
                 true
             }
             Found::End => {
@@ -104,6 +137,95 @@ impl Lesson {
             }
             Found::Malformed => false,
         }
+    }
+
+    /// Takes up an address whose services are to be opened, unless its range forbids it.
+    #[inline(always)]
+    fn take_up<F: Family, T: Tables + FamilyTables<F> + Lessons>(
+        &mut self,
+        tables: &mut T,
+        address: F::Address,
+        (family, words, ttl): (u32, [u64; 2], u32),
+    ) {
+        let range = FamilyTables::<F>::cidr(tables, F::cidr_data(REFUSED, address, 0, 0));
+        if let Some(range) = range
+            && range.flags & name_flags::OPEN == 0
+            && range.flags & self.name.flags & name_flags::PRIVATE == 0
+        {
+            tables.count(LessonCount::Refused);
+            return;
+        }
+        let life = u64::from(ttl) * u64::from(self.ticks_per_second);
+        let life = life.clamp(u64::from(self.name.floor), u64::from(self.name.ceiling.max(self.name.floor)));
+        self.expires = self.now + life + u64::from(self.name.grace);
+        self.ttl = ttl;
+        self.address = words;
+        self.family = family;
+        self.service = 0;
+        self.known = 0;
+    }
+
+    /// Opens the next service of the asked name at the address in hand; behind the last one, notes the sighting.
+    #[inline(always)]
+    fn learn<F: Family, T: Tables + FamilyTables<F> + Lessons>(&mut self, tables: &mut T, address: F::Address) {
+        let index = self.service as usize;
+        self.service += 1;
+        if let Some(service) = self.name.services.get(index)
+            && index < self.name.services_len as usize
+        {
+            let Service { rule, port_be, protocol, .. } = *service;
+            let protocol = if protocol == icmp::ICMP { F::ICMP } else { protocol };
+            let key = F::endpoint_key(self.group, address, protocol, u16::from_ne_bytes(port_be));
+            if FamilyTables::<F>::learn_endpoint(tables, &key, self.group, (rule, self.expires)) {
+                self.known = 1;
+            }
+            return;
+        }
+        self.family = NO_ADDRESS;
+        if self.known == 0 {
+            return;
+        }
+        tables.count(LessonCount::Address);
+        let rule = self.name.services.first().map_or(0, |service| service.rule);
+        let key = SightingKey { address: zerocopy::transmute!(F::mapped(address)), group: self.group, rule };
+        tables.sight(&key, self);
+    }
+
+    /// Writes the sighting of the address in hand.
+    #[inline(always)]
+    pub fn sighting(&self, sighting: &mut SightingValue) {
+        sighting.expires = self.expires;
+        sighting.seen = self.now;
+        sighting.device = zerocopy::transmute!(self.device);
+        sighting.ttl = self.ttl;
+        sighting.name_bytes = self.question.name.bytes;
+        for (to, from) in sighting.name.iter_mut().zip(&self.question.name.text) {
+            *to = *from;
+        }
+    }
+
+    /// Flags of an answer that says REFUSED, to the query in hand: its opcode and the wish for recursion stay
+    /// (RFC 1035 section 4.1.1).
+    #[must_use]
+    #[inline(always)]
+    pub fn refused_flags(&self) -> [u8; 2] {
+        let [_, _, flags, ..] = &self.message;
+        [0x80 | (flags & 0x79), 0x85]
+    }
+
+    /// The message of that answer, zero behind its end up to the next multiple of four, and its length.
+    #[inline(always)]
+    pub fn refused_message(&mut self) -> (&mut [u8; MESSAGE_BYTES], usize) {
+        let answer = self.refused_flags();
+        let [_, _, high, low, ..] = &mut self.message;
+        [*high, *low] = answer;
+        let bytes = self.bytes as usize;
+        for beyond in 0..3 {
+            if let Some(byte) = self.message.get_mut((bytes + beyond) & (MESSAGE_BYTES - 1)) {
+                *byte = 0;
+            }
+        }
+        (&mut self.message, bytes)
     }
 
     /// Where the reversed name begins, and the buffer that it lies in.
@@ -118,58 +240,6 @@ impl Lesson {
     #[inline(always)]
     pub fn name_bytes_and_group(&self) -> (u32, u32) {
         (self.question.name.bytes, self.group)
-    }
-
-    /// Opens the services of the asked name at an address.
-    #[inline(always)]
-    fn learn<F: Family, T: Tables + FamilyTables<F> + Lessons>(
-        &mut self,
-        tables: &mut T,
-        address: F::Address,
-        ttl: u32,
-    ) {
-        let range = FamilyTables::<F>::cidr(tables, F::cidr_data(REFUSED, address, 0, 0));
-        if let Some(range) = range
-            && range.flags & name_flags::OPEN == 0
-            && range.flags & self.name.flags & name_flags::PRIVATE == 0
-        {
-            tables.count(LessonCount::Refused);
-            return;
-        }
-        let life = u64::from(ttl) * u64::from(self.ticks_per_second);
-        let life = life.clamp(u64::from(self.name.floor), u64::from(self.name.ceiling.max(self.name.floor)));
-        let expires = self.now + life + u64::from(self.name.grace);
-        let mut known = false;
-        let mut index = 0;
-        while let Some(service) = self.name.services.get(index)
-            && index < self.name.services_len as usize
-        {
-            index += 1;
-            let Service { rule, port_be, protocol, .. } = *service;
-            let protocol = if protocol == icmp::ICMP { F::ICMP } else { protocol };
-            let key = F::endpoint_key(self.group, address, protocol, u16::from_ne_bytes(port_be));
-            known |= FamilyTables::<F>::learn_endpoint(tables, &key, self.group, (rule, expires));
-        }
-        if !known {
-            return;
-        }
-        tables.count(LessonCount::Address);
-        let rule = self.name.services.first().map_or(0, |service| service.rule);
-        let key = SightingKey { address: zerocopy::transmute!(F::mapped(address)), group: self.group, rule };
-        tables.sight(&key, self, (expires, ttl));
-    }
-
-    /// Writes a sighting of this lesson.
-    #[inline(always)]
-    pub fn sighting(&self, (expires, ttl): (Ticks, u32), sighting: &mut SightingValue) {
-        sighting.expires = expires;
-        sighting.seen = self.now;
-        sighting.device = zerocopy::transmute!(self.device);
-        sighting.ttl = ttl;
-        sighting.name_bytes = self.question.name.bytes;
-        for (to, from) in sighting.name.iter_mut().zip(&self.question.name.text) {
-            *to = *from;
-        }
     }
 }
 
@@ -188,45 +258,21 @@ fn word(text: &Text<'_>, at: usize) -> u64 {
     ])
 }
 
-/// Reads the DNS message of a packet that would pass, and decides whether it still does.
-// A function of its own: BPF programs have 512 bytes of stack in all.
-#[inline(never)]
-pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F> + Lessons>(
-    (packet, tables): (&P, &mut T),
-    context: &Context<'_>,
-    (case, lesson): (&mut Case<F>, &mut Lesson),
-    direction: Direction,
-) {
-    match direction {
-        Direction::Ingress => {
-            let denied = query::<F, P, T>((packet, tables), context, (case, lesson));
-            if denied != Reason::Endpoint {
-                case.outcome = Outcome::deny(denied);
-            }
-        }
-        Direction::Egress => {
-            let denied = answer::<F, P, T>((packet, tables), context, (case, lesson));
-            if denied != Reason::Endpoint {
-                case.outcome = Outcome::deny(denied);
-            }
-        }
-    }
-}
-
-/// Reads header and question. `None` when they cannot be read.
+/// Reads header and question of the message `skip` bytes into the payload. `None` when they cannot be read.
 #[inline(always)]
 fn read<F: Family, P: Packet, T: Tables + Lessons>(
     (packet, tables): (&P, &mut T),
     context: &Context<'_>,
     (case, lesson): (&Case<F>, &mut Lesson),
+    skip: u32,
 ) -> Option<Header> {
-    let header_bytes = u32::from(case.transport.header_bytes);
+    let before = u32::from(case.transport.header_bytes) + skip;
     let payload = case.network.payload_bytes;
-    if payload <= header_bytes || payload - header_bytes > MESSAGE_BYTES as u32 {
+    if payload <= before || payload - before > MESSAGE_BYTES as u32 {
         return None;
     }
-    let bytes = payload - header_bytes;
-    let at = case.network.payload() + header_bytes as usize;
+    let bytes = payload - before;
+    let at = case.network.payload() + before as usize;
     if !packet.copy(at, bytes as usize, &mut lesson.message) {
         return None;
     }
@@ -241,14 +287,66 @@ fn read<F: Family, P: Packet, T: Tables + Lessons>(
     Some(header)
 }
 
-/// Judges a query. [`Reason::Endpoint`] when it may leave.
+/// Bytes before a message over TCP: its length (RFC 1035 section 4.2.2). A segment that does not begin with its own
+/// length is taken for a message whose length went before it.
 #[inline(always)]
-fn query<F: Family, P: Packet, T: Tables + FamilyTables<F> + Lessons>(
+fn prefix<F: Family, P: Packet>(packet: &P, case: &Case<F>) -> u32 {
+    let header_bytes = u32::from(case.transport.header_bytes);
+    let rest = case.network.payload_bytes.wrapping_sub(header_bytes);
+    let at = case.network.payload() + usize::from(case.transport.header_bytes);
+    let length = u32::from(u16::from_be(packet.u16_be(at).unwrap_or(0)));
+    if length + 2 == rest { 2 } else { 0 }
+}
+
+/// Judges the query that a packet carries which would pass otherwise.
+// A function of its own: BPF programs have 512 bytes of stack in all.
+#[inline(never)]
+pub(super) fn query<F: Family, P: Packet, T: Tables + FamilyTables<F> + Lessons>(
     (packet, tables): (&P, &mut T),
     context: &Context<'_>,
     (case, lesson): (&mut Case<F>, &mut Lesson),
+    errand: &mut Errand,
+) {
+    let is_tcp = case.transport.kind == Kind::Tcp;
+    let skip = if is_tcp { prefix(packet, case) } else { 0 };
+    // The length of a message may come alone, before it.
+    if is_tcp && case.network.payload_bytes == u32::from(case.transport.header_bytes) + 2 {
+        return;
+    }
+    let denied = question::<F, P, T>((packet, tables), context, (case, lesson), skip);
+    if denied == Reason::Endpoint {
+        tables.count(LessonCount::Query);
+        case.asks = u16::from(!is_tcp);
+        case.query_mark = lesson.question.name.hash;
+        return;
+    }
+    // Where names are not policed, only what is in the table is noted.
+    if case.group.flags & group_flags::DNS_POLICY == 0 {
+        return;
+    }
+    case.outcome = Outcome::deny(denied);
+    case.opens = 0;
+    let refuses = matches!(denied, Reason::QueryName | Reason::QueryType)
+        && !is_tcp
+        && case.network.fragment == Fragment::Whole
+        && case.group.enforce != 0
+        && case.group.flags & group_flags::DNS_DROP == 0;
+    if refuses {
+        errand.what = errand::REFUSE;
+        errand.network_at = case.link.payload_at;
+        errand.transport_at = case.network.payload_at;
+    }
+}
+
+/// Whether the rules let the device ask this question. [`Reason::Endpoint`] when they do.
+#[inline(always)]
+fn question<F: Family, P: Packet, T: Tables + FamilyTables<F> + Lessons>(
+    (packet, tables): (&P, &mut T),
+    context: &Context<'_>,
+    (case, lesson): (&mut Case<F>, &mut Lesson),
+    skip: u32,
 ) -> Reason {
-    let Some(header) = read::<F, P, T>((packet, tables), context, (case, lesson)) else {
+    let Some(header) = read::<F, P, T>((packet, tables), context, (case, lesson), skip) else {
         return Reason::QueryMalformed;
     };
     let Some((kind, class)) = lesson.question.kind(&Text(&lesson.message, lesson.bytes)) else {
@@ -258,57 +356,73 @@ fn query<F: Family, P: Packet, T: Tables + FamilyTables<F> + Lessons>(
         return Reason::QueryMalformed;
     }
     if !tables.find_name(lesson) {
-        return if case.group.flags & group_flags::DNS_POLICY == 0 { Reason::Endpoint } else { Reason::QueryName };
+        return Reason::QueryName;
     }
+    case.query_id_be = header.id_be;
     let is_address = matches!(kind, TYPE_A | TYPE_AAAA);
-    if !is_address && lesson.name.flags & name_flags::ANY_TYPE == 0 && case.group.flags & group_flags::DNS_POLICY != 0 {
+    if !is_address && lesson.name.flags & name_flags::ANY_TYPE == 0 {
         return Reason::QueryType;
     }
-    tables.count(LessonCount::Query);
-    let ports = (case.flow.device_port_be, header.id_be);
-    case.set_flow(UDP, ports, flow_kind::QUERY);
-    let pass = case.open(context, (FlowState::Opening, 0), case.outcome);
-    case.known.mark = lesson.question.name.hash;
-    match flows::open::<F, P, T>(packet, tables, context, case) {
-        flows::Opened::Yes => Reason::Endpoint,
-        opened => {
-            let _: Outcome = pass;
-            opened.denial().reason
-        }
-    }
+    Reason::Endpoint
 }
 
-/// Judges an answer, and learns from it. [`Reason::Endpoint`] when it may be delivered.
-#[inline(always)]
-fn answer<F: Family, P: Packet, T: Tables + FamilyTables<F> + Lessons>(
+/// Judges the answer that a packet carries which would pass otherwise, and learns from it.
+// A function of its own: BPF programs have 512 bytes of stack in all.
+#[inline(never)]
+pub(super) fn answer<F: Family, P: Packet, T: Tables + FamilyTables<F> + Lessons>(
     (packet, tables): (&P, &mut T),
     context: &Context<'_>,
     (case, lesson): (&mut Case<F>, &mut Lesson),
-) -> Reason {
-    let Some(header) = read::<F, P, T>((packet, tables), context, (case, lesson)) else {
-        tables.count(LessonCount::Unjudged);
-        return Reason::Endpoint;
+    errand: &mut Errand,
+) {
+    if case.network.fragment != Fragment::Whole {
+        return hand_over((tables, case, errand), unjudged_why::FRAGMENTS, false);
+    }
+    if case.transport.kind == Kind::Tcp {
+        return hand_over((tables, case, errand), unjudged_why::TCP, false);
+    }
+    let Some(header) = read::<F, P, T>((packet, tables), context, (case, lesson), 0) else {
+        return hand_over((tables, case, errand), unjudged_why::LONG, false);
     };
     let kind = lesson.question.kind(&Text(&lesson.message, lesson.bytes));
-    let ports = (case.flow.device_port_be, header.id_be);
-    case.set_flow(UDP, ports, flow_kind::QUERY);
+    case.set_flow(UDP, (case.flow.device_port_be, header.id_be), flow_kind::QUERY);
     let asked = flows::find::<F, T>(tables, context, case) && case.known.mark == lesson.question.name.hash;
     if !header.is_answer() || kind.is_none() || !asked {
         // A query for a name without a rule left no mark where names are not policed.
-        let policed = case.group.flags & group_flags::DNS_POLICY != 0;
-        return if policed { Reason::AnswerUnasked } else { Reason::Endpoint };
+        if case.group.flags & group_flags::DNS_POLICY != 0 {
+            case.outcome = Outcome::deny(Reason::AnswerUnasked);
+        }
+        return;
     }
     // A truncated answer is no answer: the device asks again over TCP (RFC 2181 section 9).
     if !header.is_noerror() || header.is_truncated() || !tables.find_name(lesson) {
-        return Reason::Endpoint;
+        return;
     }
     if header.answers > MAX_RECORDS {
-        tables.count(LessonCount::Unjudged);
-        return Reason::Endpoint;
+        return hand_over((tables, case, errand), unjudged_why::RECORDS, true);
     }
     lesson.answers = AnswerWalk::start(lesson.question.at, header.answers);
     lesson.ended = 0;
+    lesson.family = NO_ADDRESS;
     tables.walk_answers(lesson);
-    tables.count(if lesson.ended == 0 { LessonCount::Unjudged } else { LessonCount::Answer });
-    Reason::Endpoint
+    if lesson.ended == 0 {
+        return hand_over((tables, case, errand), unjudged_why::RECORDS, true);
+    }
+    tables.count(LessonCount::Answer);
+}
+
+/// Says that the daemon must see the answer; where its group wants that, the answer waits for it. Of fragments the first
+/// one waits: without it the others are nothing to the device.
+#[inline(always)]
+fn hand_over<F: Family, T: Lessons>((tables, case, errand): (&mut T, &mut Case<F>, &mut Errand), why: u8, asked: bool) {
+    tables.count(LessonCount::Unjudged);
+    let is_later = matches!(case.network.fragment, Fragment::Later { .. });
+    let held = case.group.flags & group_flags::DNS_HOLD != 0 && case.group.enforce != 0 && !is_later;
+    errand.what = errand::HAND_OVER;
+    errand.why = why;
+    errand.asked = u8::from(asked);
+    errand.held = u8::from(held);
+    if held {
+        case.outcome = Outcome::deny(Reason::AnswerHeld);
+    }
 }

@@ -13,12 +13,12 @@ mod related;
 mod subnet;
 mod to_device;
 
-use crate::abi::{Config, SubnetValue, Ticks};
+use crate::abi::{Config, SubnetValue, Ticks, flow_kind};
 use crate::classify::Subject;
 use crate::family::{Family, V4, V6};
 use crate::packet::ethernet::{self, Link};
 use crate::packet::{Fragment, Packet, transport};
-use crate::tables::Tables;
+use crate::tables::{FamilyTables, Tables};
 use crate::verdict::{Direction, Reason, Verdict};
 use case::Case;
 use lesson::Lesson;
@@ -79,12 +79,14 @@ impl Decision {
         self.deny(reason, &SubnetValue { group: NO_GROUP, enforce, ..SubnetValue::default() });
     }
 
-    /// Takes back a pass when reading the DNS message has given a reason to.
+    /// Takes over what became of the packet of a case.
     #[inline(always)]
-    fn revise<F: Family, P: Packet>(&mut self, packet: &P, case: &Case<F>, direction: Direction) {
+    fn conclude<F: Family, P: Packet>(&mut self, packet: &P, case: &Case<F>, direction: Direction) {
         if case.outcome.is_denial() {
             self.name_transport::<F, P>(packet, case, direction);
             self.deny(case.outcome.reason, &case.group);
+        } else {
+            self.pass(case.outcome, case.group.group);
         }
     }
 
@@ -145,13 +147,73 @@ pub struct Workspace {
     v6: Case<V6>,
     /// The DNS message in hand.
     pub lesson: Lesson,
+    /// What is to be done about it beside the verdict; meaningful right after a judgement.
+    pub errand: Errand,
+}
+
+impl Workspace {
+    /// Whether the frame in hand carries IPv6.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_ipv6(&self) -> bool {
+        self.link.ethertype_be == ethernet::IPV6_BE
+    }
+
+    /// Device and peer of the packet in hand, in bytes (IPv4 as `::ffff:a.b.c.d`).
+    #[must_use]
+    #[inline(always)]
+    pub fn between(&self) -> ([u8; 16], [u8; 16]) {
+        if self.is_ipv6() { between(&self.v6) } else { between(&self.v4) }
+    }
+}
+
+#[inline(always)]
+fn between<F: Family>(case: &Case<F>) -> ([u8; 16], [u8; 16]) {
+    (zerocopy::transmute!(F::mapped(case.flow.device)), zerocopy::transmute!(F::mapped(case.flow.peer)))
+}
+
+/// What a DNS message makes the programs do beside the verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Errand {
+    /// [`errand`].
+    pub what: u32,
+    /// [`crate::abi::unjudged_why`], for [`errand::HAND_OVER`].
+    pub why: u8,
+    /// 1 when the answer is known to belong to a query of the device.
+    pub asked: u8,
+    /// 1 when the answer is held back until the daemon releases it.
+    pub held: u8,
+    /// Zero.
+    pub pad: u8,
+    /// Offset of the network header.
+    pub network_at: u16,
+    /// Offset of the transport header.
+    pub transport_at: u16,
+}
+
+/// Values of [`Errand::what`].
+pub mod errand {
+    /// Nothing.
+    pub const NONE: u32 = 0;
+    /// Answer the query with REFUSED in the place of its resolver.
+    pub const REFUSE: u32 = 1;
+    /// Hand the frame to the daemon.
+    pub const HAND_OVER: u32 = 2;
 }
 
 impl Default for Workspace {
     fn default() -> Self {
         let (verdict, reason, subject) = (Verdict::Pass, Reason::OtherSubnet, Subject::default());
         let decision = Decision { verdict, reason, rule: 0, group: NO_GROUP, subject };
-        Self { decision, link: Link::UNKNOWN, v4: Case::default(), v6: Case::default(), lesson: Lesson::default() }
+        Self {
+            decision,
+            link: Link::UNKNOWN,
+            v4: Case::default(),
+            v6: Case::default(),
+            lesson: Lesson::default(),
+            errand: Errand::default(),
+        }
     }
 }
 
@@ -162,24 +224,34 @@ pub fn ingress<P: Packet, T: Tables>(packet: &mut P, tables: &mut T, context: &C
         return;
     }
     packet.renew();
-    let Workspace { decision, link, v4, v6, lesson } = workspace;
+    let Workspace { decision, link, v4, v6, lesson, errand } = workspace;
     if link.ethertype_be == ethernet::IPV4_BE {
         v4.link = *link;
-        from_device::judge::<V4, P, T>(packet, tables, context, (v4, decision));
-        if v4.reads_dns != 0 {
-            packet.renew();
-            lesson::judge::<V4, P, T>((packet, tables), context, (v4, lesson), Direction::Ingress);
-            decision.revise::<V4, P>(packet, v4, Direction::Ingress);
-        }
+        ingress_of::<V4, P, T>((packet, tables), context, (v4, decision), (lesson, errand));
     } else {
         v6.link = *link;
-        from_device::judge::<V6, P, T>(packet, tables, context, (v6, decision));
-        if v6.reads_dns != 0 {
-            packet.renew();
-            lesson::judge::<V6, P, T>((packet, tables), context, (v6, lesson), Direction::Ingress);
-            decision.revise::<V6, P>(packet, v6, Direction::Ingress);
-        }
+        ingress_of::<V6, P, T>((packet, tables), context, (v6, decision), (lesson, errand));
     }
+}
+
+#[inline(always)]
+fn ingress_of<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
+    (packet, tables): (&mut P, &mut T),
+    context: &Context<'_>,
+    (case, decision): (&mut Case<F>, &mut Decision),
+    (lesson, errand): (&mut Lesson, &mut Errand),
+) {
+    if !from_device::judge::<F, P, T>(packet, tables, context, (case, decision)) {
+        return;
+    }
+    packet.renew();
+    if case.reads_dns != 0 {
+        lesson::query::<F, P, T>((packet, tables), context, (case, lesson), errand);
+        packet.renew();
+    }
+    case.settle((packet, tables), context, flow_kind::FRAGMENT_OUT);
+    packet.renew();
+    decision.conclude::<F, P>(packet, case, Direction::Ingress);
 }
 
 /// Judges a frame that is about to leave through a device port, and leaves the decision in the workspace.
@@ -189,31 +261,42 @@ pub fn egress<P: Packet, T: Tables>(packet: &mut P, tables: &mut T, context: &Co
         return;
     }
     packet.renew();
-    let Workspace { decision, link, v4, v6, lesson } = workspace;
+    let Workspace { decision, link, v4, v6, lesson, errand } = workspace;
     if link.ethertype_be == ethernet::IPV4_BE {
         v4.link = *link;
-        to_device::judge::<V4, P, T>(packet, tables, context, (v4, decision));
-        if v4.reads_dns != 0 {
-            packet.renew();
-            lesson::judge::<V4, P, T>((packet, tables), context, (v4, lesson), Direction::Egress);
-            decision.revise::<V4, P>(packet, v4, Direction::Egress);
-        }
+        egress_of::<V4, P, T>((packet, tables), context, (v4, decision), (lesson, errand));
     } else {
         v6.link = *link;
-        to_device::judge::<V6, P, T>(packet, tables, context, (v6, decision));
-        if v6.reads_dns != 0 {
-            packet.renew();
-            lesson::judge::<V6, P, T>((packet, tables), context, (v6, lesson), Direction::Egress);
-            decision.revise::<V6, P>(packet, v6, Direction::Egress);
-        }
+        egress_of::<V6, P, T>((packet, tables), context, (v6, decision), (lesson, errand));
     }
+}
+
+#[inline(always)]
+fn egress_of<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
+    (packet, tables): (&mut P, &mut T),
+    context: &Context<'_>,
+    (case, decision): (&mut Case<F>, &mut Decision),
+    (lesson, errand): (&mut Lesson, &mut Errand),
+) {
+    if !to_device::judge::<F, P, T>(packet, tables, context, (case, decision)) {
+        return;
+    }
+    packet.renew();
+    case.settle((packet, tables), context, flow_kind::FRAGMENT_IN);
+    packet.renew();
+    if case.reads_dns != 0 && !case.outcome.is_denial() {
+        lesson::answer::<F, P, T>((packet, tables), context, (case, lesson), errand);
+        packet.renew();
+    }
+    decision.conclude::<F, P>(packet, case, Direction::Egress);
 }
 
 /// Reads the link header of a frame that carries IP; everything else is decided here, and false.
 // A function of its own that leaves what it finds in the workspace: the ways through tags merge behind it.
 #[inline(never)]
 fn link<P: Packet, T: Tables>(packet: &P, tables: &T, context: &Context<'_>, workspace: &mut Workspace) -> bool {
-    let Workspace { decision, link, .. } = workspace;
+    let Workspace { decision, link, errand, .. } = workspace;
+    errand.what = errand::NONE;
     decision.subject = Subject::default();
     if context.config.ticks_per_second == 0 {
         decision.deny(Reason::Unconfigured, &SubnetValue { group: NO_GROUP, enforce: 1, ..SubnetValue::default() });

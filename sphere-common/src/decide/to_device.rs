@@ -12,7 +12,8 @@ use crate::packet::{Fragment, Packet};
 use crate::tables::{FamilyTables, Tables};
 use crate::verdict::{Direction, Reason};
 
-/// Judges an IP packet that is about to leave through a device port.
+/// Judges an IP packet that is about to leave through a device port: the outcome is in the case. False when no device is
+/// concerned, and the decision is made.
 // A frame of its own for each family: BPF programs have 512 bytes of stack in all.
 #[inline(never)]
 pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
@@ -20,7 +21,7 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     tables: &mut T,
     context: &Context<'_>,
     (case, decision): (&mut Case<F>, &mut Decision),
-) {
+) -> bool {
     // Nothing of the packet before may count.
     case.network.forget();
     case.opens = 0;
@@ -28,26 +29,23 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     decision.subject = Subject { ethertype_be: case.link.ethertype_be, vlan: case.link.vlan, ..Subject::default() };
     let (source, destination) = match F::addresses(packet, case.link.payload()) {
         Ok(addresses) => addresses,
-        Err(reason) => return decision.deny_unattributed(tables, context, reason),
+        Err(reason) => {
+            decision.deny_unattributed(tables, context, reason);
+            return false;
+        }
     };
     case.flow.device = destination;
     case.flow.peer = source;
     match subnet::find::<F, T>(tables, context, destination, &mut case.group) {
         Membership::Device => {}
         Membership::Elsewhere | Membership::Foreign => {
-            return decision.pass(Outcome::pass(Reason::OtherSubnet, 0), NO_GROUP);
+            decision.pass(Outcome::pass(Reason::OtherSubnet, 0), NO_GROUP);
+            return false;
         }
     }
     case.outcome = attributed::<F, P, T>(packet, tables, context, case);
-    packet.renew();
-    case.settle((packet, tables), context, flow_kind::FRAGMENT_IN);
-    let outcome = case.outcome;
-    if outcome.is_denial() {
-        decision.name_transport::<F, P>(packet, case, Direction::Egress);
-        return decision.deny(outcome.reason, &case.group);
-    }
-    decision.pass(outcome, case.group.group);
     case.note_dns(context);
+    true
 }
 
 /// Judges a packet to a device subnet of this port.

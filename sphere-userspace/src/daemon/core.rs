@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use super::news::News;
 use crate::audit::Directory;
-use crate::datapath::{Datapath, DatapathError, PortSpec, monotonic, snapshot};
+use crate::datapath::{Datapath, DatapathError, PortSpec, Survey, Surveyor, monotonic, snapshot};
 use crate::policy::Policy;
 use crate::reconcile::{
-    Changeset, Desired, GatewayFacts, Inputs, Installed, LeaseSource, LeaseTerms, Leases, Misfit, Standings,
+    AllowedNames, Changeset, Desired, GatewayFacts, Inputs, Installed, LeaseSource, LeaseTerms, Leases, Misfit,
+    Standings, shares,
 };
 use crate::resolve::{Outcome, Resolution};
 
@@ -39,18 +40,28 @@ pub enum Learned {
     Addresses,
 }
 
+/// Sweeps in a row that may be overtaken.
+const PATIENCE: u32 = 2;
+
 /// The owner of the tables.
 #[derive(Debug)]
 pub struct Core<D> {
-    datapath: D,
-    policy: Policy,
-    leases: Leases,
-    standings: Standings,
-    facts: GatewayFacts,
-    installed: Installed,
-    directory: Arc<Directory>,
+    pub(super) datapath: D,
+    pub(super) policy: Policy,
+    pub(super) allowed: AllowedNames,
+    pub(super) leases: Leases,
+    pub(super) standings: Standings,
+    pub(super) facts: GatewayFacts,
+    pub(super) installed: Installed,
+    pub(super) directory: Arc<Directory>,
     unprotected: BTreeSet<String>,
     news: News,
+    /// How often the programs had learned an address when their sightings were read.
+    pub(super) sighted: Option<u64>,
+    /// How often the tables were written: what was read before is not what they hold.
+    writes: u64,
+    /// Sweeps in a row whose findings were overtaken.
+    overtaken: u32,
 }
 
 impl<D: Datapath> Core<D> {
@@ -63,11 +74,12 @@ impl<D: Datapath> Core<D> {
         let facts = datapath.facts()?;
         let installed = datapath.installed()?;
         let leases = Leases::restored(&policy, &installed, (&datapath.clock()?, monotonic::now()));
-        for (name, address, _) in leases.iter() {
-            directory.learn(&name.to_string(), [address]);
+        for name in leases.names() {
+            directory.learn(name.as_str(), leases.of(name).map(|(address, _)| address));
         }
-        let core = Self {
+        let mut core = Self {
             datapath,
+            allowed: AllowedNames::new(&policy),
             policy,
             leases,
             standings: Standings::default(),
@@ -76,7 +88,11 @@ impl<D: Datapath> Core<D> {
             directory,
             unprotected: BTreeSet::new(),
             news: News::default(),
+            sighted: None,
+            writes: 0,
+            overtaken: 0,
         };
+        core.take_sightings()?;
         core.tell_directory();
         Ok(core)
     }
@@ -90,6 +106,8 @@ impl<D: Datapath> Core<D> {
         let ports = port_specs(&self.policy);
         self.datapath.check(&ports)?;
         self.reconcile()?;
+        // Before the programs see the first answer: a share of nothing is what new tables begin with.
+        self.share()?;
         self.datapath.guard(&ports)?;
         Ok(())
     }
@@ -105,14 +123,29 @@ impl<D: Datapath> Core<D> {
             policy.limits = self.policy.limits;
             policy.daemon = self.policy.daemon.clone();
         }
-        let old = std::mem::replace(&mut self.policy, policy);
-        let begun = self.begin();
-        if let Err(error) = begun {
-            self.policy = old;
+        let old = self.follow(policy);
+        if let Err(error) = self.take_all_sightings().and_then(|()| self.begin()) {
+            self.follow(old);
             self.reconcile()?;
+            self.share()?;
             return Err(error);
         }
         Ok(())
+    }
+
+    /// Goes by another policy; gives back the old one.
+    fn follow(&mut self, policy: Policy) -> Policy {
+        self.allowed = AllowedNames::new(&policy);
+        std::mem::replace(&mut self.policy, policy)
+    }
+
+    /// Tells the programs what each group may still learn.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be written.
+    pub(super) fn share(&mut self) -> Result<(), DaemonError> {
+        Ok(self.datapath.set_shares(&shares(&self.policy, &self.installed))?)
     }
 
     /// The policy in force.
@@ -148,7 +181,7 @@ impl<D: Datapath> Core<D> {
         let name = &resolution.question.name;
         let terms = LeaseTerms::from(&self.policy.resolver);
         let new = self.leases.learn(name, answer, &terms, (resolution.at, LeaseSource::Polled));
-        self.directory.learn(&name.to_string(), answer.records.iter().map(|record| record.address));
+        self.directory.learn(name.as_str(), answer.records.iter().map(|record| record.address));
         if new > 0 { Learned::Addresses } else { Learned::Ends }
     }
 
@@ -168,13 +201,20 @@ impl<D: Datapath> Core<D> {
             return Ok(());
         }
         tracing::debug!(steps = changes.steps.len(), "tables change");
-        if let Err(error) = self.datapath.apply(&changes) {
+        self.apply(&changes)?;
+        self.installed = desired.tables;
+        self.tell_directory();
+        Ok(())
+    }
+
+    /// Takes the steps of a changeset; what is installed is known again when that fails.
+    pub(super) fn apply(&mut self, changes: &Changeset) -> Result<(), DaemonError> {
+        self.writes += 1;
+        if let Err(error) = self.datapath.apply(changes) {
             // Some steps were taken: what is installed now is in the tables.
             self.installed = self.datapath.installed()?;
             return Err(error.into());
         }
-        self.installed = desired.tables;
-        self.tell_directory();
         Ok(())
     }
 
@@ -225,15 +265,45 @@ impl<D: Datapath> Core<D> {
     ///
     /// When a table cannot be read or written.
     pub fn sweep(&mut self) -> Result<(), DaemonError> {
-        let swept = self.datapath.sweep()?;
-        tracing::debug!(?swept, "swept");
-        let names = self.policy.names();
-        self.standings.keep(&names);
-        if self.leases.prune(&names, monotonic::now()) > 0 {
+        let (surveyor, writes) = self.begin_sweep()?;
+        let survey = surveyor()?;
+        self.end_sweep(survey, writes)
+    }
+
+    /// The part of a sweep that takes its time and needs nothing of this: to be done elsewhere. What it finds goes to
+    /// [`Core::end_sweep`], with the number that is given back.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not answer.
+    pub fn begin_sweep(&self) -> Result<(Surveyor, u64), DaemonError> {
+        Ok((self.datapath.surveyor()?, self.writes))
+    }
+
+    /// Takes up what a sweep found. Where the tables were written meanwhile, they are not what was found; now and then
+    /// they are read here instead.
+    ///
+    /// # Errors
+    ///
+    /// When a table cannot be read or written.
+    pub fn end_sweep(&mut self, survey: Survey, writes: u64) -> Result<(), DaemonError> {
+        tracing::debug!(swept = ?survey.swept, "swept");
+        self.standings.keep(&self.policy.names());
+        let allowed = &self.allowed;
+        if self.leases.prune(|name, group| allowed.allow(name, group), monotonic::now()) > 0 {
             self.directory.keep(&self.leases.iter().map(|(_, address, _)| address).collect());
         }
-        self.installed = self.datapath.installed()?;
-        self.reconcile()
+        if writes == self.writes {
+            self.installed = survey.installed;
+            self.overtaken = 0;
+        } else if self.overtaken < PATIENCE {
+            self.overtaken += 1;
+        } else {
+            self.installed = self.datapath.installed()?;
+            self.overtaken = 0;
+        }
+        self.reconcile()?;
+        self.share()
     }
 
     /// Whether every port is guarded, as of the last look around.

@@ -9,6 +9,8 @@ mod news;
 mod notify;
 mod resolver;
 mod run;
+mod sightings;
 
 pub use self::core::{Core, DaemonError, Learned};
 pub use run::{Settings, run};
+pub use sightings::{Lesson, Overheard};

@@ -13,18 +13,20 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::core::{Core, Learned};
+use super::core::{Core, DaemonError, Learned};
 use super::notify::notify;
 use super::resolver::resolve;
 use crate::audit::{Directory, Sinks, read_events};
 use crate::datapath::netlink::Watch;
-use crate::datapath::{Kernel, Lock, Object, Pins};
+use crate::datapath::{DatapathError, Kernel, Lock, Object, Pins, Survey};
 use crate::policy::{self, Policy};
 use crate::privilege;
 use crate::resolve::{Orders, Resolution};
 
 /// How often what has ended is taken away.
 const SWEEP: Duration = Duration::from_secs(10);
+/// How often it is looked whether the programs saw addresses.
+const SIGHTINGS: Duration = Duration::from_secs(1);
 /// How long what waits for a sink may take to get out at the end.
 const DRAIN: Duration = Duration::from_secs(2);
 /// Answers that wait to be taken up.
@@ -151,6 +153,10 @@ async fn attend(
 ) -> anyhow::Result<()> {
     let mut sweep = interval_at(Instant::now() + SWEEP, SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sightings = interval_at(Instant::now() + SIGHTINGS, SIGHTINGS);
+    sightings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // A sweep that is under way elsewhere.
+    let mut surveys: JoinSet<(Result<Survey, DatapathError>, u64)> = JoinSet::new();
     let mut batch = Vec::new();
     // When the tables are to take up what was learned.
     let mut due: Option<Instant> = None;
@@ -177,7 +183,11 @@ async fn attend(
                 due = earlier(due, learned.unwrap_or(Learned::Nothing));
                 Ok(())
             }
-            _ = sweep.tick() => core.sweep(),
+            _ = sightings.tick() => core.take_sightings().map(|learned| due = earlier(due, learned)),
+            _ = sweep.tick(), if surveys.is_empty() => core.begin_sweep().map(|(surveyor, writes)| {
+                surveys.spawn_blocking(move || (surveyor(), writes));
+            }),
+            Some(survey) = surveys.join_next() => take_up(core, survey),
             Some(ended) = tasks.join_next() => {
                 tell_end(ended);
                 Ok(())
@@ -186,6 +196,20 @@ async fn attend(
         if let Err(error) = done {
             // What is in force stays in force; the next change or sweep tries again.
             tracing::error!(error = %chain(&error), "could not bring the tables up to date");
+        }
+    }
+}
+
+/// Takes up what a sweep found.
+fn take_up(
+    core: &mut Core<Kernel>,
+    survey: Result<(Result<Survey, DatapathError>, u64), tokio::task::JoinError>,
+) -> Result<(), DaemonError> {
+    match survey {
+        Ok((survey, writes)) => core.end_sweep(survey?, writes),
+        Err(error) => {
+            tracing::error!(%error, "the sweep panicked");
+            Ok(())
         }
     }
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sphere_common::abi::Config;
+use sphere_common::abi::{Config, SightingKey, SightingValue};
 
 use super::error::DatapathError;
 use super::netlink::XdpMode;
 use super::port::{Attachment, PortState};
 use super::sweep::Swept;
 use super::tc::TcHook;
-use super::{Datapath, PortSpec};
+use super::{Datapath, Exchange, PortSpec, Survey, Surveyor};
 use crate::policy::InterfaceName;
 use crate::reconcile::{Changeset, Clock, GatewayFacts, Installed, InterfaceFacts, Moment, Step};
 
@@ -23,6 +23,8 @@ pub enum Call {
     Guard(Vec<String>),
     /// One port was guarded anew.
     GuardAgain(String),
+    /// Shares were set.
+    Shares,
 }
 
 /// The data plane in memory.
@@ -40,6 +42,14 @@ pub struct Fake {
     pub guarded: BTreeMap<String, u32>,
     /// Steps until a table is full.
     pub room: usize,
+    /// What each group may still learn.
+    pub shares: BTreeMap<u32, u32>,
+    /// How often an address was learned.
+    pub learned: u64,
+    /// Addresses that were seen in answers.
+    pub sightings: BTreeMap<SightingKey, SightingValue>,
+    /// Answers that belong to something that was asked.
+    pub asked: Vec<Exchange>,
 }
 
 impl Fake {
@@ -57,6 +67,10 @@ impl Fake {
             now: Moment::new(Duration::from_secs(1_000)),
             guarded: BTreeMap::new(),
             room: usize::MAX,
+            shares: BTreeMap::new(),
+            learned: 0,
+            sightings: BTreeMap::new(),
+            asked: Vec::new(),
         }
     }
 
@@ -106,10 +120,10 @@ impl Fake {
             Step::RemoveSubnet(key) => {
                 tables.subnets.remove(&key);
             }
-            Step::RemoveEndpoint4(key) => {
+            Step::RemoveEndpoint4(key, _) => {
                 tables.endpoints4.remove(&key);
             }
-            Step::RemoveEndpoint6(key) => {
+            Step::RemoveEndpoint6(key, _) => {
                 tables.endpoints6.remove(&key);
             }
             Step::RemoveCidr4(key) => {
@@ -202,5 +216,33 @@ impl Datapath for Fake {
 
     fn sweep(&mut self) -> Result<Swept, DatapathError> {
         Ok(Swept::default())
+    }
+
+    fn surveyor(&self) -> Result<Surveyor, DatapathError> {
+        let survey = Survey { swept: Swept::default(), installed: self.tables.clone() };
+        Ok(Box::new(move || Ok(survey)))
+    }
+
+    fn set_shares(&mut self, shares: &BTreeMap<u32, u32>) -> Result<(), DatapathError> {
+        self.shares.clone_from(shares);
+        self.calls.push(Call::Shares);
+        Ok(())
+    }
+
+    fn learned(&self) -> Result<u64, DatapathError> {
+        Ok(self.learned)
+    }
+
+    fn sightings(&self) -> Result<Vec<(SightingKey, SightingValue)>, DatapathError> {
+        Ok(self.sightings.iter().map(|(key, value)| (*key, *value)).collect())
+    }
+
+    fn note_sightings(&mut self, sightings: &[(SightingKey, SightingValue)]) -> Result<(), DatapathError> {
+        self.sightings.extend(sightings.iter().copied());
+        Ok(())
+    }
+
+    fn is_asked(&self, exchange: &Exchange) -> Result<bool, DatapathError> {
+        Ok(self.asked.contains(exchange))
     }
 }

@@ -3,12 +3,13 @@
 //! [`Kernel::open`] changes nothing that is in force. [`Datapath::guard`] makes it so: it attaches or updates the
 //! links, then the pins change places; if anything fails on the way, everything is as it was before `open`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
-use sphere_common::abi;
+use sphere_common::abi::{self, SightingKey, SightingValue};
 
 use super::apply::{apply, installed};
 use super::attach::{Attacher, PortSpec};
@@ -18,6 +19,7 @@ use super::config;
 use super::error::DatapathError;
 use super::events::EventRing;
 use super::handover::{abandon, move_links, programs_use_maps, recover, release};
+use super::learned::{self, Exchange};
 use super::maps::{Maps, PINNED};
 use super::netlink;
 use super::object::{Object, Programs};
@@ -27,7 +29,7 @@ use super::port::{PortState, port_state};
 use super::raw_map::RawMap;
 use super::sweep::{self, Swept};
 use super::tc::TcHook;
-use super::{Datapath, monotonic};
+use super::{Datapath, Survey, Surveyor, monotonic};
 use crate::policy::Limits;
 use crate::reconcile::{Changeset, Clock, GatewayFacts, Installed, Moment};
 
@@ -35,7 +37,7 @@ use crate::reconcile::{Changeset, Clock, GatewayFacts, Installed, Moment};
 #[derive(Debug)]
 pub struct Kernel {
     pins: Pins,
-    maps: Maps,
+    maps: Arc<Maps>,
     programs: Programs,
     origin: Origin,
     fingerprint: &'static str,
@@ -88,7 +90,7 @@ impl Kernel {
         };
         let mut kernel = Self {
             pins: pins.clone(),
-            maps,
+            maps: Arc::new(maps),
             programs,
             origin,
             fingerprint: object.fingerprint(),
@@ -233,7 +235,7 @@ impl Datapath for Kernel {
 
     fn apply(&mut self, changes: &Changeset) -> Result<(), DatapathError> {
         let mut switched = self.switched;
-        let result = apply(&self.maps, &changes.steps, &mut |config| {
+        let result = apply(&self.maps, changes, &mut |config| {
             // The slot that is written now was in force until the last switch: no program may still be reading it.
             if switched.is_some_and(|at| at.elapsed().as_secs() < 1) {
                 monotonic::wait_for_programs();
@@ -279,6 +281,31 @@ impl Datapath for Kernel {
     fn sweep(&mut self) -> Result<Swept, DatapathError> {
         let clock = self.clock()?;
         sweep::sweep(&self.maps, clock.ticks_at(monotonic::now()))
+    }
+
+    fn surveyor(&self) -> Result<Surveyor, DatapathError> {
+        let (maps, now) = (Arc::clone(&self.maps), self.clock()?.ticks_at(monotonic::now()));
+        Ok(Box::new(move || Ok(Survey { swept: sweep::sweep(&maps, now)?, installed: installed(&maps)? })))
+    }
+
+    fn set_shares(&mut self, shares: &BTreeMap<u32, u32>) -> Result<(), DatapathError> {
+        learned::set_shares(&self.maps, shares)
+    }
+
+    fn learned(&self) -> Result<u64, DatapathError> {
+        learned::learned(&self.maps)
+    }
+
+    fn sightings(&self) -> Result<Vec<(SightingKey, SightingValue)>, DatapathError> {
+        self.maps.sightings.entries()
+    }
+
+    fn note_sightings(&mut self, sightings: &[(SightingKey, SightingValue)]) -> Result<(), DatapathError> {
+        learned::note_sightings(&self.maps, sightings)
+    }
+
+    fn is_asked(&self, exchange: &Exchange) -> Result<bool, DatapathError> {
+        learned::is_asked(&self.maps, exchange, self.clock()?.ticks_at(monotonic::now()))
     }
 }
 

@@ -10,12 +10,14 @@ mod batch;
 mod carry;
 mod clock;
 mod config;
+mod endpoints;
 mod error;
 mod events;
 pub mod fake;
 mod handover;
 mod kernel;
 mod keys;
+mod learned;
 mod link_name;
 mod lock;
 #[cfg(feature = "datapath-log")]
@@ -41,6 +43,7 @@ pub use error::DatapathError;
 pub use events::EventRing;
 pub use kernel::Kernel;
 pub use keys::{Cidr4Key, Cidr6Key, NameKey, SubnetTrieKey};
+pub use learned::Exchange;
 pub use lock::{Lock, is_running};
 #[cfg(feature = "datapath-log")]
 pub use log::ProgramLog;
@@ -55,7 +58,23 @@ pub use sweep::Swept;
 pub use table::{Plain, Table, Totals};
 pub use tc::TcHook;
 
+use std::collections::BTreeMap;
+
+use sphere_common::abi::{SightingKey, SightingValue};
+
 use crate::reconcile::{Changeset, Clock, GatewayFacts, Installed};
+
+/// What a look at all tables found.
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    /// What has ended and was taken away.
+    pub swept: Swept,
+    /// What the tables hold.
+    pub installed: Installed,
+}
+
+/// A look at all tables, to be taken wherever it holds up nobody.
+pub type Surveyor = Box<dyn FnOnce() -> Result<Survey, DatapathError> + Send>;
 
 /// What the daemon needs of a data plane.
 pub trait Datapath {
@@ -122,4 +141,46 @@ pub trait Datapath {
     ///
     /// When a table cannot be read or written.
     fn sweep(&mut self) -> Result<Swept, DatapathError>;
+
+    /// A sweep and a look at all tables, which take their time.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not answer.
+    fn surveyor(&self) -> Result<Surveyor, DatapathError>;
+
+    /// Sets how many entries the programs may still add for each group.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be written.
+    fn set_shares(&mut self, shares: &BTreeMap<u32, u32>) -> Result<(), DatapathError>;
+
+    /// How often the programs have learned or prolonged an address: while this stays, so do the sightings.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be read.
+    fn learned(&self) -> Result<u64, DatapathError>;
+
+    /// Addresses that the programs saw in answers.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be read.
+    fn sightings(&self) -> Result<Vec<(SightingKey, SightingValue)>, DatapathError>;
+
+    /// Notes addresses that the daemon saw in answers, beside those of the programs.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be written.
+    fn note_sightings(&mut self, sightings: &[(SightingKey, SightingValue)]) -> Result<(), DatapathError>;
+
+    /// Whether an answer belongs to something that the device asked.
+    ///
+    /// # Errors
+    ///
+    /// When a table cannot be read.
+    fn is_asked(&self, exchange: &Exchange) -> Result<bool, DatapathError>;
 }

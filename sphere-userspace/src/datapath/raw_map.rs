@@ -148,6 +148,18 @@ impl RawMap {
         present(unsafe { sys::bpf(Command::MapDelete, &mut attr) })
     }
 
+    /// Removes one entry and gives back what it held; false when there was none. Nothing comes between the two.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn take(&self, key: &[u8], value: &mut [u8]) -> io::Result<bool> {
+        self.check(key.len(), Some(value.len()))?;
+        let mut attr = self.element(key.as_ptr(), value.as_mut_ptr(), 0);
+        // SAFETY: key and value are as long as this map's (checked above) and outlive the call.
+        present(unsafe { sys::bpf(Command::MapLookupAndDelete, &mut attr) })
+    }
+
     /// Takes the next value out of a queue; false when it is empty.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::error::DatapathError;
 use super::raw_map::{RawMap, Shape};
+use super::sys;
 
 /// What can be a key or a value: plain bytes of the shared layout.
 pub trait Plain: FromBytes + IntoBytes + Immutable + Copy {}
@@ -80,6 +81,29 @@ impl<K: Plain, V: Plain> Table<K, V> {
     /// When the kernel refuses.
     pub fn remove(&self, key: &K) -> Result<bool, DatapathError> {
         self.raw.delete(key.as_bytes()).map_err(|e| self.error("removal", e))
+    }
+
+    /// Writes one entry unless there is one; false when there is.
+    ///
+    /// # Errors
+    ///
+    /// When the map is full or the kernel refuses.
+    pub fn insert_new(&self, key: &K, value: &V) -> Result<bool, DatapathError> {
+        match self.raw.update(key.as_bytes(), value.as_bytes(), sys::NO_EXIST) {
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(false),
+            other => other.map(|()| true).map_err(|e| self.error("insertion", e)),
+        }
+    }
+
+    /// Removes one entry and gives back what it held.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn take(&self, key: &K) -> Result<Option<V>, DatapathError> {
+        let mut value = V::new_zeroed();
+        let found = self.raw.take(key.as_bytes(), value.as_mut_bytes()).map_err(|e| self.error("removal", e))?;
+        Ok(found.then_some(value))
     }
 
     /// Writes many entries, in few system calls: each key with the value at its place.

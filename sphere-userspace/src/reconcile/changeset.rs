@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sphere_common::abi::{
     Cidr4Data, Cidr6Data, Config, Endpoint4Key, Endpoint6Key, EndpointValue, GroupLabel, NameKeyData, NameValue, Port,
-    RuleLabel, SubnetValue,
+    RuleLabel, SubnetValue, Ticks,
 };
 
 use super::tables::{PrefixKey, SubnetPrefix};
@@ -18,9 +18,9 @@ pub enum Step {
     PutRuleLabel(u32, Box<RuleLabel>),
     /// Write an entry of `GROUP_LABELS`.
     PutGroupLabel(u32, Box<GroupLabel>),
-    /// Write an entry of `ENDPOINTS4`.
+    /// Write an entry of `ENDPOINTS4`; a later end that the programs learned meanwhile stays.
     PutEndpoint4(Endpoint4Key, EndpointValue),
-    /// Write an entry of `ENDPOINTS6`.
+    /// Write an entry of `ENDPOINTS6`; a later end that the programs learned meanwhile stays.
     PutEndpoint6(Endpoint6Key, EndpointValue),
     /// Write an entry of `CIDRS4`.
     PutCidr4(PrefixKey<Cidr4Data>, EndpointValue),
@@ -38,10 +38,10 @@ pub enum Step {
     RemovePort(u32),
     /// Remove an entry of `SUBNETS`.
     RemoveSubnet(SubnetPrefix),
-    /// Remove an entry of `ENDPOINTS4`.
-    RemoveEndpoint4(Endpoint4Key),
-    /// Remove an entry of `ENDPOINTS6`.
-    RemoveEndpoint6(Endpoint6Key),
+    /// Remove an entry of `ENDPOINTS4` that had this end; what the programs learned meanwhile stays.
+    RemoveEndpoint4(Endpoint4Key, Ticks),
+    /// Remove an entry of `ENDPOINTS6` that had this end; what the programs learned meanwhile stays.
+    RemoveEndpoint6(Endpoint6Key, Ticks),
     /// Remove an entry of `CIDRS4`.
     RemoveCidr4(PrefixKey<Cidr4Data>),
     /// Remove an entry of `CIDRS6`.

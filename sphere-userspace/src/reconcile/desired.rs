@@ -139,11 +139,15 @@ fn settle<K: Ord + Copy>(
     wanted: &mut BTreeMap<K, EndpointValue>,
     (now, rate, known): (Ticks, Ticks, &dyn Fn(u32) -> bool),
 ) {
+    let mut kept = Vec::new();
+    let mut rest = wanted.iter_mut().peekable();
     for (key, there) in installed {
         let is_learned = there.flags & endpoint_flags::LEARNED != 0 && there.expires > now && known(there.rule);
-        match wanted.get_mut(key) {
-            Some(value) if is_learned && there.expires >= value.expires => *value = *there,
-            Some(value)
+        // Both are in order: what comes before the key has no counterpart.
+        while rest.next_if(|(wanted, _)| *wanted < key).is_some() {}
+        match rest.next_if(|(wanted, _)| *wanted == key) {
+            Some((_, value)) if is_learned && there.expires >= value.expires => *value = *there,
+            Some((_, value))
                 if value.rule == there.rule
                     && value.flags == there.flags
                     && value.expires != NEVER
@@ -152,12 +156,11 @@ fn settle<K: Ord + Copy>(
                 *value = *there;
             }
             Some(_) => {}
-            None if is_learned => {
-                wanted.insert(*key, *there);
-            }
+            None if is_learned => kept.push((*key, *there)),
             None => {}
         }
     }
+    wanted.extend(kept);
 }
 
 /// Takes out what is too much, that which ends first. Gives back how many.

@@ -10,6 +10,7 @@ use sphere_common::abi::{Cidr4Data, Cidr6Data, Config, Endpoint4Key, Endpoint6Ke
 use super::{
     changeset::{Changeset, Step},
     desired::Desired,
+    merge::merged,
     names::REFUSED_ROOM,
     tables::{Installed, PrefixKey, Tables},
 };
@@ -47,18 +48,25 @@ impl Changeset {
 
     fn permissions(&mut self, installed: &Installed, desired: &Desired) {
         let wanted = &desired.tables;
-        for first in [true, false] {
-            let due = |value: &EndpointValue| desired.infrastructure.contains(&value.rule) == first;
-            let steps = &mut self.steps;
-            let entries = missing(&installed.endpoints4, &wanted.endpoints4).filter(|(_, value)| due(value));
-            steps.extend(entries.map(|(key, value)| Step::PutEndpoint4(*key, *value)));
-            let entries = missing(&installed.endpoints6, &wanted.endpoints6).filter(|(_, value)| due(value));
-            steps.extend(entries.map(|(key, value)| Step::PutEndpoint6(*key, *value)));
-            let entries = missing(&installed.cidrs4, &wanted.cidrs4).filter(|(_, value)| due(value));
-            steps.extend(entries.map(|(key, value)| Step::PutCidr4(*key, *value)));
-            let entries = missing(&installed.cidrs6, &wanted.cidrs6).filter(|(_, value)| due(value));
-            steps.extend(entries.map(|(key, value)| Step::PutCidr6(*key, *value)));
+        let is_first = |value: &EndpointValue| desired.infrastructure.contains(&value.rule);
+        let mut later = Vec::new();
+        let steps = &mut self.steps;
+        let mut put = |step: Step, value: &EndpointValue| {
+            if is_first(value) { steps.push(step) } else { later.push(step) }
+        };
+        for (key, value) in missing(&installed.endpoints4, &wanted.endpoints4) {
+            put(Step::PutEndpoint4(*key, *value), value);
         }
+        for (key, value) in missing(&installed.endpoints6, &wanted.endpoints6) {
+            put(Step::PutEndpoint6(*key, *value), value);
+        }
+        for (key, value) in missing(&installed.cidrs4, &wanted.cidrs4) {
+            put(Step::PutCidr4(*key, *value), value);
+        }
+        for (key, value) in missing(&installed.cidrs6, &wanted.cidrs6) {
+            put(Step::PutCidr6(*key, *value), value);
+        }
+        steps.extend(later);
     }
 
     fn membership(&mut self, installed: &Installed, wanted: &Tables) {
@@ -84,10 +92,10 @@ impl Changeset {
     }
 }
 
-/// Permissions that are no more.
+/// Permissions that are no more. Those of exact endpoints with the end that they had: the programs may raise it.
 struct Stale {
-    endpoints4: BTreeSet<Endpoint4Key>,
-    endpoints6: BTreeSet<Endpoint6Key>,
+    endpoints4: BTreeMap<Endpoint4Key, Ticks>,
+    endpoints6: BTreeMap<Endpoint6Key, Ticks>,
     cidrs4: BTreeSet<PrefixKey<Cidr4Data>>,
     cidrs6: BTreeSet<PrefixKey<Cidr6Data>>,
 }
@@ -96,8 +104,8 @@ impl Stale {
     /// All of them.
     fn all(installed: &Installed, wanted: &Tables) -> Self {
         Self {
-            endpoints4: gone(&installed.endpoints4, &wanted.endpoints4).copied().collect(),
-            endpoints6: gone(&installed.endpoints6, &wanted.endpoints6).copied().collect(),
+            endpoints4: ends(&installed.endpoints4, &wanted.endpoints4).collect(),
+            endpoints6: ends(&installed.endpoints6, &wanted.endpoints6).collect(),
             cidrs4: gone(&installed.cidrs4, &wanted.cidrs4).copied().collect(),
             cidrs6: gone(&installed.cidrs6, &wanted.cidrs6).copied().collect(),
         }
@@ -106,17 +114,19 @@ impl Stale {
     /// Those that have to make room.
     fn early(installed: &Installed, wanted: &Tables, limits: &Limits) -> Self {
         let (endpoints, cidrs) = (limits.endpoints as usize, (limits.cidrs + REFUSED_ROOM) as usize);
+        let keys4 = overflow(&installed.cidrs4, &wanted.cidrs4, cidrs).into_keys().collect();
+        let keys6 = overflow(&installed.cidrs6, &wanted.cidrs6, cidrs).into_keys().collect();
         Self {
             endpoints4: overflow(&installed.endpoints4, &wanted.endpoints4, endpoints),
             endpoints6: overflow(&installed.endpoints6, &wanted.endpoints6, endpoints),
-            cidrs4: overflow(&installed.cidrs4, &wanted.cidrs4, cidrs),
-            cidrs6: overflow(&installed.cidrs6, &wanted.cidrs6, cidrs),
+            cidrs4: keys4,
+            cidrs6: keys6,
         }
     }
 
     fn except(mut self, others: &Self) -> Self {
-        self.endpoints4.retain(|key| !others.endpoints4.contains(key));
-        self.endpoints6.retain(|key| !others.endpoints6.contains(key));
+        self.endpoints4.retain(|key, _| !others.endpoints4.contains_key(key));
+        self.endpoints6.retain(|key, _| !others.endpoints6.contains_key(key));
         self.cidrs4.retain(|key| !others.cidrs4.contains(key));
         self.cidrs6.retain(|key| !others.cidrs6.contains(key));
         self
@@ -127,8 +137,8 @@ impl Stale {
     }
 
     fn steps(&self) -> impl Iterator<Item = Step> + '_ {
-        let endpoints4 = self.endpoints4.iter().copied().map(Step::RemoveEndpoint4);
-        let endpoints6 = self.endpoints6.iter().copied().map(Step::RemoveEndpoint6);
+        let endpoints4 = self.endpoints4.iter().map(|(key, end)| Step::RemoveEndpoint4(*key, *end));
+        let endpoints6 = self.endpoints6.iter().map(|(key, end)| Step::RemoveEndpoint6(*key, *end));
         let cidrs4 = self.cidrs4.iter().copied().map(Step::RemoveCidr4);
         let cidrs6 = self.cidrs6.iter().copied().map(Step::RemoveCidr6);
         endpoints4.chain(endpoints6).chain(cidrs4).chain(cidrs6)
@@ -140,16 +150,30 @@ fn overflow<K: Ord + Copy>(
     installed: &BTreeMap<K, EndpointValue>,
     wanted: &BTreeMap<K, EndpointValue>,
     capacity: usize,
-) -> BTreeSet<K> {
+) -> BTreeMap<K, Ticks> {
+    // No more than this can be too much: most of the time there is nothing to count.
+    if installed.len() + wanted.len() <= capacity {
+        return BTreeMap::new();
+    }
     let new = gone(wanted, installed).count();
     let excess = (installed.len() + new).saturating_sub(capacity);
     if excess == 0 {
-        return BTreeSet::new();
+        return BTreeMap::new();
     }
-    let stale = installed.iter().filter(|(key, _)| !wanted.contains_key(key));
-    let mut by_end: Vec<(Ticks, K)> = stale.map(|(key, value)| (value.expires, *key)).collect();
+    let mut by_end: Vec<(Ticks, K)> = ends(installed, wanted).map(|(key, end)| (end, key)).collect();
     by_end.sort_unstable();
-    by_end.into_iter().take(excess).map(|(_, key)| key).collect()
+    by_end.into_iter().take(excess).map(|(end, key)| (key, end)).collect()
+}
+
+/// Entries that are to be removed, with their ends.
+fn ends<'a, K: Ord + Copy>(
+    installed: &'a BTreeMap<K, EndpointValue>,
+    wanted: &'a BTreeMap<K, EndpointValue>,
+) -> impl Iterator<Item = (K, Ticks)> + 'a {
+    merged(installed, wanted).filter_map(|(key, there, wanted)| match (there, wanted) {
+        (Some(there), None) => Some((*key, there.expires)),
+        _ => None,
+    })
 }
 
 /// Entries that are to be written.
@@ -157,10 +181,16 @@ fn missing<'a, K: Ord, V: PartialEq>(
     installed: &'a BTreeMap<K, V>,
     wanted: &'a BTreeMap<K, V>,
 ) -> impl Iterator<Item = (&'a K, &'a V)> {
-    wanted.iter().filter(|(key, value)| installed.get(key) != Some(*value))
+    merged(installed, wanted).filter_map(|(key, there, wanted)| match wanted {
+        Some(wanted) if there != Some(wanted) => Some((key, wanted)),
+        _ => None,
+    })
 }
 
 /// Keys that are to be removed.
 fn gone<'a, K: Ord, V>(installed: &'a BTreeMap<K, V>, wanted: &'a BTreeMap<K, V>) -> impl Iterator<Item = &'a K> {
-    installed.keys().filter(|key| !wanted.contains_key(key))
+    merged(installed, wanted).filter_map(|(key, there, wanted)| match (there, wanted) {
+        (Some(_), None) => Some(key),
+        _ => None,
+    })
 }

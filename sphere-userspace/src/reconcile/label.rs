@@ -50,6 +50,12 @@ pub(super) fn first_word(label: &RuleLabel) -> &str {
     std::str::from_utf8(&label.text[..end]).unwrap_or_default()
 }
 
+/// The text before the first zero.
+pub(super) fn until_zero(text: &[u8]) -> &str {
+    let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+    std::str::from_utf8(&text[..end]).unwrap_or_default()
+}
+
 fn with_services<'a>(target: &dyn Display, services: impl IntoIterator<Item = &'a Service>) -> String {
     let mut text = target.to_string();
     for service in services {

@@ -5,14 +5,14 @@
 //! grace period, each family and each record by itself. An end is raised by what is learned later, never lowered.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    collections::{BTreeMap, VecDeque, btree_map::Entry},
     net::IpAddr,
     time::Duration,
 };
 
 use super::clock::Moment;
 use crate::{
-    policy::{DomainName, ResolverSettings},
+    policy::{DomainName, GroupName, ResolverSettings},
     resolve::{Answer, Family},
 };
 
@@ -92,17 +92,37 @@ impl LeaseTerms {
     }
 }
 
+/// Leases that have ended and are remembered, to explain what is denied now.
+const PAST: usize = 4096;
+
+/// An address, and the group that the lease is for; [`None`]: for every group.
+type Holder = (IpAddr, Option<GroupName>);
+
+/// A lease with what it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseEntry<'a> {
+    /// The name.
+    pub name: &'a DomainName,
+    /// The address that it stands for.
+    pub address: IpAddr,
+    /// The group that it is for; [`None`]: every group.
+    pub group: Option<&'a GroupName>,
+    /// The lease.
+    pub lease: &'a Lease,
+}
+
 /// Every lease, by name and address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leases {
-    by_name: BTreeMap<DomainName, BTreeMap<IpAddr, Lease>>,
+    by_name: BTreeMap<DomainName, BTreeMap<Holder, Lease>>,
+    past: VecDeque<(DomainName, Holder, Lease)>,
 }
 
 impl Leases {
     /// No leases.
     #[must_use]
     pub const fn new() -> Self {
-        Self { by_name: BTreeMap::new() }
+        Self { by_name: BTreeMap::new(), past: VecDeque::new() }
     }
 
     /// Learns an answer of `now`. Addresses that the answer lacks keep their own ends. Gives back how many addresses
@@ -114,50 +134,64 @@ impl Leases {
         terms: &LeaseTerms,
         (now, source): (Moment, LeaseSource),
     ) -> usize {
-        let mut new = 0;
-        for record in &answer.records {
+        let facts = answer.records.iter().map(|record| {
             let live_until = now + terms.life(record.ttl);
             let fact = Lease { since: now, renewed: now, live_until, ends: live_until + terms.grace, source };
-            new += usize::from(self.put(name, record.address, fact));
-        }
-        new
-    }
-
-    /// Takes up a fact, for example one found in the kernel at start. What is known already is only extended. Gives
-    /// back whether it is new.
-    pub fn put(&mut self, name: &DomainName, address: IpAddr, fact: Lease) -> bool {
-        match self.by_name.entry(name.clone()).or_default().entry(address) {
-            Entry::Vacant(vacant) => {
-                vacant.insert(fact);
-                true
-            }
-            Entry::Occupied(mut occupied) => {
-                let lease = occupied.get_mut();
-                lease.since = lease.since.min(fact.since);
-                lease.live_until = lease.live_until.max(fact.live_until);
-                lease.ends = lease.ends.max(fact.ends);
-                if fact.renewed >= lease.renewed {
-                    lease.renewed = fact.renewed;
-                    lease.source = fact.source;
-                }
-                false
-            }
-        }
-    }
-
-    /// Forgets leases that have expired, and names that `wanted` lacks. Gives back how many it forgot.
-    pub fn prune(&mut self, wanted: &BTreeSet<DomainName>, now: Moment) -> usize {
-        let before = self.len();
-        self.by_name.retain(|name, addresses| {
-            addresses.retain(|_, lease| lease.state(now) != LeaseState::Expired);
-            wanted.contains(name) && !addresses.is_empty()
+            (record.address, fact)
         });
+        self.put_all(name, None, facts)
+    }
+
+    /// Takes up facts about one name, for one group or for all. What is known already is only extended. Gives back how
+    /// many are new.
+    pub fn put_all(
+        &mut self,
+        name: &DomainName,
+        group: Option<&GroupName>,
+        facts: impl IntoIterator<Item = (IpAddr, Lease)>,
+    ) -> usize {
+        let leases = match self.by_name.get_mut(name) {
+            Some(leases) => leases,
+            None => self.by_name.entry(name.clone()).or_default(),
+        };
+        facts.into_iter().map(|(address, fact)| usize::from(put(leases, (address, group.cloned()), fact))).sum()
+    }
+
+    /// Forgets leases that have expired, and those that `keep` does not want; what has expired is remembered as past.
+    /// Gives back how many it forgot.
+    pub fn prune(&mut self, keep: impl Fn(&DomainName, Option<&GroupName>) -> bool, now: Moment) -> usize {
+        let (before, past) = (self.len(), &mut self.past);
+        self.by_name.retain(|name, leases| {
+            leases.retain(|holder, lease| {
+                let has_ended = lease.state(now) == LeaseState::Expired;
+                if has_ended {
+                    past.push_back((name.clone(), holder.clone(), *lease));
+                }
+                !has_ended && keep(name, holder.1.as_ref())
+            });
+            !leases.is_empty()
+        });
+        past.drain(..past.len().saturating_sub(PAST));
         before - self.len()
     }
 
     /// The leases of a name.
     pub fn of(&self, name: &DomainName) -> impl Iterator<Item = (IpAddr, &Lease)> {
-        self.by_name.get(name).into_iter().flatten().map(|(address, lease)| (*address, lease))
+        self.by_name.get(name).into_iter().flatten().map(|((address, _), lease)| (*address, lease))
+    }
+
+    /// The leases of a name that hold for a group, each with whether they hold for this group only.
+    pub fn of_group(&self, name: &DomainName, group: &GroupName) -> impl Iterator<Item = (IpAddr, &Lease, bool)> {
+        let leases = self.by_name.get(name).into_iter().flatten();
+        leases.filter_map(move |((address, holder), lease)| match holder {
+            Some(holder) => (holder == group).then_some((*address, lease, true)),
+            None => Some((*address, lease, false)),
+        })
+    }
+
+    /// The names that have leases.
+    pub fn names(&self) -> impl Iterator<Item = &DomainName> {
+        self.by_name.keys()
     }
 
     /// The leases of a name in one family.
@@ -167,14 +201,36 @@ impl Leases {
 
     /// Every lease.
     pub fn iter(&self) -> impl Iterator<Item = (&DomainName, IpAddr, &Lease)> {
-        self.by_name
-            .iter()
-            .flat_map(|(name, leases)| leases.iter().map(move |(address, lease)| (name, *address, lease)))
+        self.entries().map(|entry| (entry.name, entry.address, entry.lease))
+    }
+
+    /// Every lease, with whom it is for.
+    pub fn entries(&self) -> impl Iterator<Item = LeaseEntry<'_>> {
+        let of_name = |(name, leases)| {
+            let leases: &BTreeMap<Holder, Lease> = leases;
+            leases.iter().map(move |((address, group), lease)| LeaseEntry {
+                name,
+                address: *address,
+                group: group.as_ref(),
+                lease,
+            })
+        };
+        self.by_name.iter().flat_map(of_name)
+    }
+
+    /// Leases that have ended, the latest last, as far as they are remembered.
+    pub fn past(&self) -> impl Iterator<Item = LeaseEntry<'_>> {
+        self.past.iter().map(|(name, (address, group), lease)| LeaseEntry {
+            name,
+            address: *address,
+            group: group.as_ref(),
+            lease,
+        })
     }
 
     /// The names that stand for an address, for records of denied flows.
     pub fn names_of(&self, address: IpAddr) -> impl Iterator<Item = (&DomainName, &Lease)> {
-        self.by_name.iter().filter_map(move |(name, leases)| leases.get(&address).map(|lease| (name, lease)))
+        self.iter().filter(move |(_, held, _)| *held == address).map(|(name, _, lease)| (name, lease))
     }
 
     /// How many leases there are.
@@ -193,6 +249,27 @@ impl Leases {
     #[must_use]
     pub fn next_end(&self, now: Moment) -> Option<Moment> {
         self.iter().map(|(_, _, lease)| lease.ends).filter(|end| *end > now).min()
+    }
+}
+
+/// Takes up a fact; what is known already is only extended. Gives back whether it is new.
+fn put(leases: &mut BTreeMap<Holder, Lease>, holder: Holder, fact: Lease) -> bool {
+    match leases.entry(holder) {
+        Entry::Vacant(vacant) => {
+            vacant.insert(fact);
+            true
+        }
+        Entry::Occupied(mut occupied) => {
+            let lease = occupied.get_mut();
+            lease.since = lease.since.min(fact.since);
+            lease.live_until = lease.live_until.max(fact.live_until);
+            lease.ends = lease.ends.max(fact.ends);
+            if fact.renewed >= lease.renewed {
+                lease.renewed = fact.renewed;
+                lease.source = fact.source;
+            }
+            false
+        }
     }
 }
 
@@ -259,10 +336,9 @@ mod tests {
     #[test]
     fn an_address_seen_each_minute_never_ends_and_keeps_its_beginning() {
         let mut leases = Leases::new();
-        let wanted = [DomainName::parse("a.example.com").unwrap()].into();
         for minute in 0..2 * 24 * 60 {
             learn(&mut leases, &[("20.0.0.1", 60 - minute % 60)], minute * 60);
-            assert_eq!(leases.prune(&wanted, at(minute * 60)), 0);
+            assert_eq!(leases.prune(|_, _| true, at(minute * 60)), 0);
         }
         assert_eq!((leases.len(), lease(&leases, "20.0.0.1").since), (1, at(0)));
     }
@@ -271,9 +347,23 @@ mod tests {
     fn pruning_takes_what_expired_and_what_nobody_wants() {
         let mut leases = Leases::new();
         learn(&mut leases, &[("20.0.0.1", 60), ("20.0.0.2", 600)], 0);
-        let wanted = [DomainName::parse("a.example.com").unwrap()].into();
-        assert_eq!(leases.prune(&wanted, at(660)), 1);
-        assert_eq!(leases.prune(&BTreeSet::new(), at(660)), 1);
+        assert_eq!(leases.prune(|_, _| true, at(660)), 1);
+        assert_eq!(leases.past().map(|past| past.address.to_string()).collect::<Vec<_>>(), ["20.0.0.1"]);
+        assert_eq!(leases.prune(|_, _| false, at(660)), 1);
         assert!(leases.is_empty());
+        assert_eq!(leases.past().count(), 1, "what nobody wants is no history");
+    }
+
+    #[test]
+    fn what_one_group_was_told_holds_for_that_group_only() {
+        let mut leases = Leases::new();
+        learn(&mut leases, &[("20.0.0.1", 60)], 0);
+        let (name, groups) = (DomainName::parse("a.example.com").unwrap(), ["one", "two"].map(GroupName::parse));
+        let [one, two] = groups.map(Option::unwrap);
+        let fact = Lease { source: LeaseSource::Sighted("10.0.0.5".parse().unwrap()), ..lease(&leases, "20.0.0.1") };
+        assert_eq!(leases.put_all(&name, Some(&one), [("20.0.0.2".parse().unwrap(), fact)]), 1);
+        let of = |group| leases.of_group(&name, group).map(|(at, _, own)| (at.to_string(), own)).collect::<Vec<_>>();
+        assert_eq!(of(&one), [("20.0.0.1".to_owned(), false), ("20.0.0.2".to_owned(), true)]);
+        assert_eq!(of(&two), [("20.0.0.1".to_owned(), false)]);
     }
 }

@@ -21,7 +21,7 @@ use super::{
     tables::PrefixKey,
 };
 use crate::{
-    policy::{DomainName, Group, Protocol, Rule, Server, Service, Target},
+    policy::{DomainName, Group, NamePattern, Protocol, Rule, Server, Service, Target},
     resolve::{Family, Special},
 };
 
@@ -84,7 +84,9 @@ struct Compiler<'a, 'n> {
 impl Compiler<'_, '_> {
     /// What everything else depends on: resolvers, DHCP servers, the gateway's own access.
     fn infrastructure(&mut self) {
-        for server in self.group.resolvers.iter().copied() {
+        // A resolver on the gateway's loopback, as the gateway's own settings may name it, is none that a device can ask.
+        let is_reachable = |server: &Server| !matches!(server, Server::Address(address) if address.is_loopback());
+        for server in self.group.resolvers.iter().copied().filter(is_reachable) {
             let rule = self.essential(&label::resolver(server));
             let value = EndpointValue { flags: endpoint_flags::RESOLVER, ..lasting(rule) };
             for address in self.addresses_of(server) {
@@ -122,9 +124,7 @@ impl Compiler<'_, '_> {
                 Target::Name(pattern) => {
                     self.permits.name_services += rule.services.len();
                     self.permits.names.add((self.number, number), pattern, rule);
-                    if let Some(name) = pattern.exact() {
-                        self.leases_of(name, rule, number);
-                    }
+                    self.leases_for(pattern, rule, number);
                 }
             }
         }
@@ -134,15 +134,29 @@ impl Compiler<'_, '_> {
         }
     }
 
+    /// What the names that a pattern covers stand for, as far as it holds for this group.
+    fn leases_for(&mut self, pattern: &NamePattern, rule: &Rule, number: u32) {
+        match pattern {
+            NamePattern::Exact(name) => self.leases_of(name, rule, number),
+            NamePattern::Below(_) => {
+                for name in self.inputs.leases.names().filter(|name| pattern.covers(name)) {
+                    self.leases_of(name, rule, number);
+                }
+            }
+        }
+    }
+
     fn leases_of(&mut self, name: &DomainName, rule: &Rule, number: u32) {
         let inputs = self.inputs;
-        for (address, lease) in inputs.leases.of(name).filter(|(_, lease)| inputs.now < lease.ends) {
+        let live = inputs.leases.of_group(name, &self.group.name).filter(|(_, lease, _)| inputs.now < lease.ends);
+        for (address, lease, is_own) in live {
             if let Some(why) = self.refuses(address, rule) {
                 let group = self.group.name.clone();
                 self.permits.refusals.insert(Refusal { name: name.clone(), address, group, why });
                 continue;
             }
-            let value = EndpointValue { expires: inputs.clock.ticks_at(lease.ends), rule: number, flags: 0 };
+            let flags = if is_own { endpoint_flags::LEARNED } else { 0 };
+            let value = EndpointValue { expires: inputs.clock.ticks_at(lease.ends), rule: number, flags };
             for service in &rule.services {
                 self.endpoint(address, transport(*service, Family::of(address)), value);
             }
@@ -151,8 +165,7 @@ impl Compiler<'_, '_> {
 
     /// Why an answer may not open this address for a rule.
     fn refuses(&self, address: IpAddr, rule: &Rule) -> Option<Special> {
-        let special = Special::of(address).or_else(|| self.own.contains(&address).then_some(Special::Gateway))?;
-        (!rule.allow_private || !special.is_reachable()).then_some(special)
+        refuses(address, self.own.contains(&address), rule.allow_private)
     }
 
     fn essential(&mut self, text: &str) -> u32 {
@@ -208,6 +221,12 @@ impl Compiler<'_, '_> {
             }
         }
     }
+}
+
+/// Why an answer may not open an address, of the gateway's `own` or not, where private addresses count or not.
+pub(super) fn refuses(address: IpAddr, own: bool, allow_private: bool) -> Option<Special> {
+    let special = Special::of(address).or_else(|| own.then_some(Special::Gateway))?;
+    (!allow_private || !special.is_reachable()).then_some(special)
 }
 
 /// The value of an entry that holds as long as its rule.

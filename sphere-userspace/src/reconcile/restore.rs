@@ -6,7 +6,7 @@ use std::{
     net::IpAddr,
 };
 
-use sphere_common::abi::{EndpointValue, NEVER, RuleLabel};
+use sphere_common::abi::{EndpointValue, NEVER, RuleLabel, endpoint_flags};
 
 use super::{
     clock::{Clock, Moment},
@@ -17,27 +17,32 @@ use super::{
 use crate::policy::{DomainName, Policy, Target};
 
 impl Leases {
-    /// The leases that the installed tables stand for, as far as the policy still names their names.
+    /// The leases that the installed tables stand for, as far as the policy still names their names. What the programs
+    /// learned is not among them: it holds for the group that learned it, and its sightings tell more.
     #[must_use]
     pub fn restored(policy: &Policy, installed: &Installed, (clock, now): (&Clock, Moment)) -> Self {
         let names = Names::new(policy);
-        let mut leases = Self::new();
+        let mut found: HashMap<u32, Vec<(IpAddr, Lease)>> = HashMap::new();
         let mut restore = |address: IpAddr, value: &EndpointValue| {
             let ends = clock.moment_of(value.expires);
-            if value.expires == NEVER || ends <= now {
+            if value.expires == NEVER || value.flags & endpoint_flags::LEARNED != 0 || ends <= now {
                 return;
             }
-            if let Some(name) = installed.rule_labels.get(&value.rule).and_then(|label| names.of(label)) {
-                let live_until = ends.before(policy.resolver.grace).max(now.min(ends));
-                let source = LeaseSource::Restored;
-                leases.put(&name, address, Lease { since: now, renewed: now, live_until, ends, source });
-            }
+            let live_until = ends.before(policy.resolver.grace).max(now.min(ends));
+            let lease = Lease { since: now, renewed: now, live_until, ends, source: LeaseSource::Restored };
+            found.entry(value.rule).or_default().push((address, lease));
         };
         for (key, value) in &installed.endpoints4 {
             restore(IpAddr::from(key.address), value);
         }
         for (key, value) in &installed.endpoints6 {
             restore(IpAddr::from(key.address), value);
+        }
+        let mut leases = Self::new();
+        for (rule, facts) in found {
+            if let Some(name) = installed.rule_labels.get(&rule).and_then(|label| names.of(label)) {
+                leases.put_all(&name, None, facts);
+            }
         }
         leases
     }

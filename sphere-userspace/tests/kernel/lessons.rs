@@ -1,14 +1,15 @@
 //! DNS between devices and their resolver: what may be asked, what answers open, the same in kernel and on host.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use etherparse::PacketBuilder;
+use etherparse::{IpFragOffset, Ipv4Header, LinkSlice, NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
+use sphere_common::abi::unjudged_why;
 use sphere_common::verdict::Reason;
 
-use crate::corpus::{ALLOWED, DEVICE};
+use crate::corpus::{ALLOWED, ALLOWED6, DEVICE, DEVICE6};
 use crate::machine::{Machine, Program};
 use crate::{Random, mutate};
 
@@ -110,6 +111,113 @@ fn only_allowed_names_and_types_may_be_asked() {
     update.add_query(Query::query(Name::from_ascii("evil.example.").unwrap(), RecordType::A));
     let two = datagram(CLIENT, RESOLVER, &update.to_vec().unwrap());
     assert_eq!(machine.compare("two questions", &two), Some(Reason::QueryMalformed));
+}
+
+#[test]
+#[ignore = "root: loads programs and runs them in the kernel"]
+fn a_denied_query_is_answered_in_the_place_of_its_resolver() {
+    let asked = message(0x1234, MessageType::Query, "not.allowed.evil.", RecordType::A);
+    let bytes = asked.to_vec().unwrap();
+    let over_v4 = datagram(CLIENT, RESOLVER, &bytes);
+    let mut over_v6 = Vec::new();
+    let builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv6(DEVICE6, ALLOWED6, 64).udp(5555, 53);
+    builder.write(&mut over_v6, &bytes).unwrap();
+    for program in [Program::Xdp, Program::TcIngress] {
+        let mut machine = Machine::new(program, true);
+        for frame in [&over_v4, &over_v6] {
+            assert_eq!(machine.compare("evil", frame), Some(Reason::QueryName));
+            let left = machine.left().to_vec();
+            let sent = SlicedPacket::from_ethernet(frame).unwrap();
+            let packet = SlicedPacket::from_ethernet(&left).unwrap();
+            let Some(LinkSlice::Ethernet2(link)) = &packet.link else { panic!("no Ethernet header") };
+            assert_eq!((link.source(), link.destination()), ([4; 6], [2; 6]));
+            let (from, to) = addresses(&packet);
+            assert_eq!((to, from), addresses(&sent));
+            let Some(TransportSlice::Udp(udp)) = &packet.transport else { panic!("no UDP header") };
+            assert_eq!((udp.source_port(), udp.destination_port()), (53, 5555));
+            check_checksums(&packet);
+            let answer = Message::from_vec(udp.payload()).unwrap();
+            assert_eq!(answer.metadata.message_type, MessageType::Response);
+            assert_eq!(answer.metadata.response_code, ResponseCode::Refused);
+            assert_eq!((answer.metadata.id, &answer.queries), (asked.metadata.id, &asked.queries));
+        }
+    }
+}
+
+fn addresses(packet: &SlicedPacket<'_>) -> (IpAddr, IpAddr) {
+    match packet.net.as_ref().unwrap() {
+        NetSlice::Ipv4(v4) => (v4.header().source_addr().into(), v4.header().destination_addr().into()),
+        NetSlice::Ipv6(v6) => (v6.header().source_addr().into(), v6.header().destination_addr().into()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The checksums are right, or left out where they may be (RFC 768).
+fn check_checksums(packet: &SlicedPacket<'_>) {
+    let Some(TransportSlice::Udp(udp)) = &packet.transport else { panic!("no UDP header") };
+    let header = udp.to_header();
+    match packet.net.as_ref().unwrap() {
+        NetSlice::Ipv4(v4) => {
+            let ip = v4.header().to_header();
+            assert_eq!(ip.header_checksum, ip.calc_header_checksum());
+            assert_eq!(header.checksum, 0);
+        }
+        NetSlice::Ipv6(v6) => {
+            let ip = v6.header().to_header();
+            assert_eq!(header.checksum, header.calc_checksum_ipv6(&ip, udp.payload()).unwrap());
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+#[ignore = "root: loads programs and runs them in the kernel"]
+fn what_cannot_be_judged_is_handed_over() {
+    let mut machine = Machine::new(Program::Xdp, true);
+    let name = "allowed.example.";
+    let records = |count| (0..count).map(|host| v4([203, 0, 113, host])).collect::<Vec<RData>>();
+    let more = answer(7, name, &records(100));
+    let (_, reply, learned) = exchange(&mut machine, &query(7, name, RecordType::A), &more);
+    assert_eq!((reply, learned), (Reason::Reply, 0), "more records than the programs walk");
+    let handed = machine.handed_over();
+    let [(head, frame)] = handed.as_slice() else { panic!("{} records", handed.len()) };
+    assert_eq!((head.why, head.asked, head.held, frame), (unjudged_why::RECORDS, 1, 0, &more));
+    let long = answer(7, name, &records(140));
+    let (_, reply, learned) = exchange(&mut machine, &query(7, name, RecordType::A), &long);
+    assert_eq!((reply, learned), (Reason::Reply, 0), "longer than the programs read");
+    let handed = machine.handed_over();
+    let [(head, frame)] = handed.as_slice() else { panic!("{} records", handed.len()) };
+    assert_eq!((head.why, head.asked, head.held), (unjudged_why::LONG, 0, 0));
+    assert_eq!(frame, &long);
+    assert_eq!(head.device[12..], DEVICE);
+    let payload = &long[42..];
+    let fragments = fragments(payload, RESOLVER, CLIENT);
+    for fragment in &fragments {
+        assert!(machine.compare("fragment", fragment).is_some());
+    }
+    let handed = machine.handed_over();
+    assert_eq!(handed.iter().map(|(_, frame)| frame.clone()).collect::<Vec<_>>(), fragments);
+    assert!(handed.iter().all(|(head, _)| head.why == unjudged_why::FRAGMENTS));
+    assert!(machine.learned().is_empty());
+}
+
+/// A datagram in fragments of at most 1400 bytes.
+fn fragments(payload: &[u8], from: ([u8; 4], u16), to: ([u8; 4], u16)) -> Vec<Vec<u8>> {
+    let whole = datagram(from, to, payload);
+    let (link, ip) = whole.split_at(14);
+    let (header, body) = ip.split_at(20);
+    let pieces = body.chunks(1400);
+    let count = pieces.len();
+    let fragment = |(index, piece): (usize, &[u8])| {
+        let mut header = Ipv4Header::from_slice(header).unwrap().0;
+        header.set_payload_len(piece.len()).unwrap();
+        (header.identification, header.dont_fragment) = (77, false);
+        header.more_fragments = index + 1 < count;
+        header.fragment_offset = IpFragOffset::try_new(u16::try_from(index * 1400 / 8).unwrap()).unwrap();
+        header.header_checksum = header.calc_header_checksum();
+        [link, &header.to_bytes(), piece].concat()
+    };
+    pieces.enumerate().map(fragment).collect()
 }
 
 #[test]

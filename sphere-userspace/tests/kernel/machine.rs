@@ -4,19 +4,19 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
-use aya::maps::{Array, HashMap, PerCpuArray, Queue};
+use aya::maps::{Array, HashMap, PerCpuArray, Queue, RingBuf};
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use sphere_common::abi::{
     self, Cidr4Data, Cidr6Data, Config, Endpoint4Key, Endpoint6Key, EndpointValue, NEVER, NameKeyData, NameValue, Port,
-    REFUSED, Reserved4, Service, Subnet4, Subnet6, SubnetValue, Timeouts, config_flags, endpoint_flags, group_flags,
-    name_flags,
+    REFUSED, Reserved4, Service, Subnet4, Subnet6, SubnetValue, Timeouts, Unjudged, config_flags, endpoint_flags,
+    group_flags, name_flags,
 };
-use sphere_common::decide::{Context, Decision, Workspace, egress, ingress};
+use sphere_common::decide::{Context, Decision, Errand, Workspace, egress, errand, ingress};
 use sphere_common::host::{HostTables, cidr_bits4, cidr_bits6};
 use sphere_common::name::rule_key;
 use sphere_common::verdict::{Direction, Reason, Verdict};
-use zerocopy::IntoBytes as _;
+use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use crate::corpus::{ALLOWED, ALLOWED6, DEVICE, DEVICE6, PREFIX};
 
@@ -35,6 +35,15 @@ const NAMES: [(&str, bool, u32, u32); 4] = [
     ("private.example", false, 80, name_flags::PRIVATE),
     ("any.example", false, 90, name_flags::ANY_TYPE),
 ];
+/// What programs return (linux/bpf.h, linux/pkt_cls.h).
+mod action {
+    pub(super) const XDP_DROP: u32 = 1;
+    pub(super) const XDP_PASS: u32 = 2;
+    pub(super) const XDP_TX: u32 = 3;
+    pub(super) const TC_OK: u32 = 0;
+    pub(super) const TC_SHOT: u32 = 2;
+    pub(super) const TC_REDIRECT: u32 = 7;
+}
 /// Bytes of a frame with an IPv6 header.
 const SHORTEST_BUFFER: usize = 54;
 
@@ -100,6 +109,10 @@ pub(crate) struct Machine {
     ebpf: Ebpf,
     config: Config,
     tables: HostTables,
+    /// What the host was told to do beside the last verdict.
+    errand: Errand,
+    /// The last frame as the kernel's program left it.
+    left: Vec<u8>,
     loaded_in: Duration,
 }
 
@@ -120,7 +133,15 @@ impl Machine {
         let loaded = ebpf.program_mut(program.name()).expect("the object holds the program");
         load(program, loaded);
         let loaded_in = start.elapsed();
-        let mut machine = Self { program, ebpf, config, tables: HostTables::new(&config, DEVICES), loaded_in };
+        let mut machine = Self {
+            program,
+            ebpf,
+            config,
+            tables: HostTables::new(&config, DEVICES),
+            errand: Errand::default(),
+            left: Vec::new(),
+            loaded_in,
+        };
         machine.fill(enforce);
         machine
     }
@@ -159,12 +180,33 @@ impl Machine {
             Reason::from_byte(kernel[1]),
             host.reason
         );
-        let dropped = match self.program {
-            Program::Xdp => verdict == 1,
-            Program::TcIngress | Program::Egress => verdict == 2,
+        let is_refused = self.program != Program::Egress && self.errand.what == errand::REFUSE;
+        let expected = match (self.program, host.verdict) {
+            (Program::Xdp, Verdict::Deny) if is_refused => action::XDP_TX,
+            (Program::Xdp, Verdict::Deny) => action::XDP_DROP,
+            (Program::Xdp, _) => action::XDP_PASS,
+            (_, Verdict::Deny) if is_refused => action::TC_REDIRECT,
+            (_, Verdict::Deny) => action::TC_SHOT,
+            _ => action::TC_OK,
         };
-        assert_eq!(dropped, host.verdict == Verdict::Deny, "{name}: the kernel returned {verdict}");
+        assert_eq!(verdict, expected, "{name}: what the program returned");
         Some(host.reason)
+    }
+
+    /// The last frame as the kernel's program left it.
+    pub(crate) fn left(&self) -> &[u8] {
+        &self.left
+    }
+
+    /// Heads of the answers that were handed over since the last call, with their frames.
+    pub(crate) fn handed_over(&mut self) -> Vec<(Unjudged, Vec<u8>)> {
+        let mut ring = RingBuf::try_from(self.ebpf.map_mut(abi::map::UNJUDGED).unwrap()).unwrap();
+        let mut records = Vec::new();
+        while let Some(record) = ring.next() {
+            let (head, frame) = Unjudged::read_from_prefix(&record).unwrap();
+            records.push((head, frame[..head.copied_bytes as usize].to_vec()));
+        }
+        records
     }
 
     fn on_host(&mut self, frame: &[u8]) -> Decision {
@@ -174,18 +216,25 @@ impl Machine {
             Direction::Ingress => ingress(&mut &*frame, &mut self.tables, &context, &mut workspace),
             Direction::Egress => egress(&mut &*frame, &mut self.tables, &context, &mut workspace),
         }
+        self.errand = workspace.errand;
         workspace.decision
     }
 
     fn in_kernel(&mut self, frame: &[u8]) -> Option<(u32, Vec<u8>)> {
-        let options = TestRunOptions { data_in: Some(frame), ..TestRunOptions::default() };
+        self.left.resize(frame.len().max(SHORTEST_BUFFER) + 64, 0);
+        let options =
+            TestRunOptions { data_in: Some(frame), data_out: Some(&mut self.left), ..TestRunOptions::default() };
         let program = self.ebpf.program(self.program.name()).unwrap();
         let result = match self.program {
             Program::Xdp => <&Xdp>::try_from(program).unwrap().test_run(options),
             Program::TcIngress | Program::Egress => <&SchedClassifier>::try_from(program).unwrap().test_run(options),
         };
         let verdict = match result {
-            Ok(result) => result.return_value,
+            Ok(result) => {
+                let bytes = result.data_size_out as usize;
+                self.left.truncate(bytes);
+                result.return_value
+            }
             // A socket buffer must hold a network header of its EtherType.
             Err(_) if self.program != Program::Xdp && frame.len() < SHORTEST_BUFFER => return None,
             Err(error) => panic!("{} bytes: {error}", frame.len()),
@@ -226,7 +275,7 @@ impl Machine {
         }
         let mut table =
             HashMap::<_, PodEndpoint6, PodValue>::try_from(self.ebpf.map_mut(abi::map::ENDPOINTS6).unwrap()).unwrap();
-        for (protocol, port) in [(6, 443), (17, 443), (58, 0)] {
+        for (protocol, port) in [(6, 443), (17, 443), (17, 53), (58, 0)] {
             let port_be = u16::to_be_bytes(port);
             let key = Endpoint6Key { group: GROUP, address: ALLOWED6, port_be, protocol, pad: 0 };
             let value = EndpointValue { expires: NEVER, rule: 9, flags: 0 };

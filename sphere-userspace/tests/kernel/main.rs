@@ -17,7 +17,7 @@ use sphere_common::verdict::Reason;
 /// Random frames in one run of a program, mutated from the corpus.
 const RANDOM_FRAMES: usize = 100_000;
 /// Verified instructions that no program may exceed.
-const MAX_VERIFIED: u32 = 70_000;
+const MAX_VERIFIED: u32 = 75_000;
 
 #[test]
 #[ignore = "root: loads programs and runs them in the kernel"]

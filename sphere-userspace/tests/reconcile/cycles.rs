@@ -95,7 +95,7 @@ proptest! {
                     }
                 }
             }
-            world.leases.prune(&world.policy.names(), world.now);
+            world.prune();
         }
     }
 }
@@ -155,7 +155,7 @@ fn a_rotating_name_stays_bounded_and_an_idle_gateway_writes_nothing() {
         let records: Vec<(&str, u64)> = records.iter().map(|(text, ttl)| (text.as_str(), *ttl)).collect();
         world.learn("d.example.com", &records);
         world.reconcile();
-        world.leases.prune(&world.policy.names(), world.now);
+        world.prune();
         largest = largest.max(world.tables().endpoints4.len());
         world.pass(5);
     }

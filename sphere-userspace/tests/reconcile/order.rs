@@ -29,7 +29,7 @@ fn rank(world: &World, step: &Step) -> u8 {
         Step::PutConfig(_) => 5,
         Step::PutPort(..) => 6,
         Step::RemoveName(_) | Step::RemoveSubnet(_) => 7,
-        Step::RemoveEndpoint4(_) | Step::RemoveEndpoint6(_) | Step::RemoveCidr4(_) | Step::RemoveCidr6(_) => 8,
+        Step::RemoveEndpoint4(..) | Step::RemoveEndpoint6(..) | Step::RemoveCidr4(_) | Step::RemoveCidr6(_) => 8,
         Step::RemovePort(_) => 9,
         Step::CutFlows(_) => 10,
         Step::RemoveRuleLabel(_) => 11,

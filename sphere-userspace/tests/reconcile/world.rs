@@ -137,6 +137,12 @@ impl World {
         self.leases.learn(name, answer, &terms, (self.now, LeaseSource::Polled));
     }
 
+    /// Forgets leases that have ended, and those of names that the policy lacks.
+    pub(crate) fn prune(&mut self) {
+        let names = self.policy.names();
+        self.leases.prune(|name, _| names.contains(name), self.now);
+    }
+
     pub(crate) fn facts(&self) -> &GatewayFacts {
         &self.fake.gateway
     }
