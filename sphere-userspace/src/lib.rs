@@ -2,8 +2,10 @@
 
 pub mod audit;
 pub mod cli;
+pub mod control;
 pub mod daemon;
 pub mod datapath;
+pub mod names;
 pub mod policy;
 pub mod privilege;
 pub mod reconcile;

@@ -92,6 +92,20 @@ fn an_answer_that_was_left_to_the_daemon_opens_its_addresses_at_once() {
 }
 
 #[test]
+fn a_group_that_learns_much_is_swept_before_its_share_is_used_up() {
+    let mut core = core(&allow("a.example.com"));
+    assert!(!core.is_share_short().unwrap());
+    let (group, given) =
+        core.datapath().shares.iter().map(|(group, given)| (*group, *given)).find(|(_, n)| *n > 0).unwrap();
+    core.datapath_mut().shares.insert(group, given / 2);
+    assert!(!core.is_share_short().unwrap());
+    core.datapath_mut().shares.insert(group, given / 2 - 1);
+    assert!(core.is_share_short().unwrap());
+    core.sweep().unwrap();
+    assert!(!core.is_share_short().unwrap());
+}
+
+#[test]
 fn the_next_daemon_knows_what_devices_were_told() {
     let mut first = core(&allow("a.example.com"));
     let heard = Overheard { is_asked: true, ..overheard(&first, "a.example.com", &[[20, 0, 0, 1]]) };

@@ -4,6 +4,7 @@ use std::process::{ExitCode, Termination};
 
 use crate::daemon::DaemonError;
 use crate::datapath::DatapathError;
+use crate::names::QueryError;
 use crate::policy::PolicyErrors;
 
 /// What `--help` says of the exit codes.
@@ -49,6 +50,9 @@ impl Termination for Exit {
 pub fn exit_of(error: &anyhow::Error) -> Exit {
     if error.downcast_ref::<PolicyErrors>().is_some() {
         return Exit::Policy;
+    }
+    if error.downcast_ref::<QueryError>().is_some() {
+        return Exit::Usage;
     }
     match error.downcast_ref::<DaemonError>() {
         Some(DaemonError::Datapath(error)) => exit_of_datapath(error),

@@ -3,9 +3,11 @@
 mod check;
 mod detach;
 mod exit;
+mod names;
 mod run;
 mod status;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -52,6 +54,33 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what is known of names: how they resolve, their addresses, who asked
+    Names {
+        /// Only this name, and names below it
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+        /// Directory of the pins
+        #[arg(long, value_name = "DIR", default_value = DEFAULT_PIN_ROOT)]
+        pin_root: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Explain why a device may or may not reach something, now and before
+    Explain {
+        /// Address of the device
+        #[arg(value_name = "DEVICE")]
+        device: IpAddr,
+        /// NAME or ADDRESS, with :PORT or :PORT/udp behind it
+        #[arg(value_name = "TARGET")]
+        target: String,
+        /// Directory of the pins
+        #[arg(long, value_name = "DIR", default_value = DEFAULT_PIN_ROOT)]
+        pin_root: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// End enforcement: take the programs off every interface and remove the pins
     Detach {
         /// Directory of the pins
@@ -71,6 +100,10 @@ impl Arguments {
             Command::Run { config, pin_root } => run::run(&config, pin_root.as_deref()),
             Command::Check { file, json } => check::run(&file, json),
             Command::Status { pin_root, json } => status::run(&pin_root, json),
+            Command::Names { name, pin_root, json } => names::names(&pin_root, name.as_deref(), json),
+            Command::Explain { device, target, pin_root, json } => {
+                names::explanation(&pin_root, (device, &target), json)
+            }
             Command::Detach { pin_root } => detach::run(&pin_root),
         }
     }

@@ -3,7 +3,7 @@
 //! Whatever happens ends in [`Core::reconcile`]: desired tables from policy, leases and the gateway as it is; the
 //! difference to what is installed; the data plane takes the steps.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::news::News;
@@ -58,6 +58,8 @@ pub struct Core<D> {
     news: News,
     /// How often the programs had learned an address when their sightings were read.
     pub(super) sighted: Option<u64>,
+    /// What each group could still learn when that was last worked out.
+    given: BTreeMap<u32, u32>,
     /// How often the tables were written: what was read before is not what they hold.
     writes: u64,
     /// Sweeps in a row whose findings were overtaken.
@@ -89,6 +91,7 @@ impl<D: Datapath> Core<D> {
             unprotected: BTreeSet::new(),
             news: News::default(),
             sighted: None,
+            given: BTreeMap::new(),
             writes: 0,
             overtaken: 0,
         };
@@ -145,13 +148,34 @@ impl<D: Datapath> Core<D> {
     ///
     /// When the table cannot be written.
     pub(super) fn share(&mut self) -> Result<(), DaemonError> {
-        Ok(self.datapath.set_shares(&shares(&self.policy, &self.installed))?)
+        let shares = shares(&self.policy, &self.installed);
+        self.datapath.set_shares(&shares)?;
+        self.given = shares;
+        Ok(())
+    }
+
+    /// Whether a group has learned more than half of what it could learn: what has ended is to be taken away before it
+    /// has nothing left.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be read.
+    pub fn is_share_short(&self) -> Result<bool, DaemonError> {
+        let left = self.datapath.shares_left()?;
+        let is_short = |(group, given): (&u32, &u32)| left.get(group).is_some_and(|left| *left < given / 2);
+        Ok(self.given.iter().any(is_short))
     }
 
     /// The policy in force.
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// How every question stands.
+    #[must_use]
+    pub fn standings(&self) -> &Standings {
+        &self.standings
     }
 
     /// The leases.

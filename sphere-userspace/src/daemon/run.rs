@@ -17,8 +17,10 @@ use super::core::{Core, DaemonError, Learned};
 use super::notify::notify;
 use super::resolver::resolve;
 use crate::audit::{Directory, Sinks, read_events};
+use crate::control::{Call, Listener, Request};
 use crate::datapath::netlink::Watch;
 use crate::datapath::{DatapathError, Kernel, Lock, Object, Pins, Survey};
+use crate::names::View;
 use crate::policy::{self, Policy};
 use crate::privilege;
 use crate::resolve::{Orders, Resolution};
@@ -29,6 +31,8 @@ const SWEEP: Duration = Duration::from_secs(10);
 const SIGHTINGS: Duration = Duration::from_secs(1);
 /// How long what waits for a sink may take to get out at the end.
 const DRAIN: Duration = Duration::from_secs(2);
+/// Calls that wait for their answer.
+const CALLS: usize = 8;
 /// Answers that wait to be taken up.
 const ANSWERS: usize = 1024;
 /// How long new addresses wait for others: names are asked in bursts.
@@ -86,6 +90,7 @@ pub fn run(settings: &Settings, policy: Policy) -> anyhow::Result<()> {
 struct Wakers {
     watch: Watch,
     answers: mpsc::Receiver<Resolution>,
+    calls: mpsc::Receiver<Call>,
     signals: Signals,
 }
 
@@ -128,7 +133,9 @@ async fn serve(
     let (sender, answers) = mpsc::channel(ANSWERS);
     let (orders, ordered) = watch::channel(Orders::from(core.policy()));
     spawn(&mut tasks, "resolver", resolve(ordered, sender, cancel.clone()));
-    let wakers = Wakers { watch: Watch::new()?, answers, signals };
+    let (caller, calls) = mpsc::channel(CALLS);
+    listen(&mut tasks, settings, caller, &cancel);
+    let wakers = Wakers { watch: Watch::new()?, answers, calls, signals };
     // What changed between the start and the subscription was not reported.
     core.look_around()?;
     let ended = attend(settings, &mut core, wakers, &orders, &mut tasks).await;
@@ -183,10 +190,20 @@ async fn attend(
                 due = earlier(due, learned.unwrap_or(Learned::Nothing));
                 Ok(())
             }
-            _ = sightings.tick() => core.take_sightings().map(|learned| due = earlier(due, learned)),
+            _ = sightings.tick() => core.take_sightings().and_then(|learned| {
+                due = earlier(due, learned);
+                if surveys.is_empty() && core.is_share_short()? {
+                    sweep.reset_immediately();
+                }
+                Ok(())
+            }),
             _ = sweep.tick(), if surveys.is_empty() => core.begin_sweep().map(|(surveyor, writes)| {
                 surveys.spawn_blocking(move || (surveyor(), writes));
             }),
+            Some(call) = wakers.calls.recv() => {
+                reply(core, call);
+                Ok(())
+            }
             Some(survey) = surveys.join_next() => take_up(core, survey),
             Some(ended) = tasks.join_next() => {
                 tell_end(ended);
@@ -198,6 +215,31 @@ async fn attend(
             tracing::error!(error = %chain(&error), "could not bring the tables up to date");
         }
     }
+}
+
+/// Listens on the control socket. Without it enforcement goes on.
+fn listen(
+    tasks: &mut JoinSet<(&'static str, anyhow::Result<()>)>,
+    settings: &Settings,
+    caller: mpsc::Sender<Call>,
+    cancel: &CancellationToken,
+) {
+    match Listener::bind(&settings.pin_root) {
+        Ok(listener) => {
+            let cancel = cancel.clone();
+            spawn(tasks, "control socket", async move { Ok(listener.serve(caller, cancel).await?) });
+        }
+        Err(error) => tracing::error!(%error, "no control socket: commands show only what is pinned"),
+    }
+}
+
+/// Answers a call of the control socket.
+fn reply(core: &Core<Kernel>, call: Call) {
+    let answer = match call.request {
+        Request::Names => serde_json::to_value(View::of_daemon(core.policy(), core.leases(), core.standings())),
+    };
+    // Who asked may have gone.
+    drop(call.answer.send(answer.map_err(|error| error.to_string())));
 }
 
 /// Takes up what a sweep found.

@@ -229,6 +229,10 @@ impl Datapath for Fake {
         Ok(())
     }
 
+    fn shares_left(&self) -> Result<BTreeMap<u32, u32>, DatapathError> {
+        Ok(self.shares.clone())
+    }
+
     fn learned(&self) -> Result<u64, DatapathError> {
         Ok(self.learned)
     }

@@ -292,6 +292,10 @@ impl Datapath for Kernel {
         learned::set_shares(&self.maps, shares)
     }
 
+    fn shares_left(&self) -> Result<BTreeMap<u32, u32>, DatapathError> {
+        Ok(self.maps.learn_quota.entries()?.into_iter().collect())
+    }
+
     fn learned(&self) -> Result<u64, DatapathError> {
         learned::learned(&self.maps)
     }

@@ -48,6 +48,12 @@ pub fn is_running(pin_root: &Path) -> bool {
     Flock::lock(file, FlockArg::LockSharedNonblock).is_err()
 }
 
+/// Where the daemon of a pin root listens.
+#[must_use]
+pub fn socket_of(pin_root: &Path) -> PathBuf {
+    path_of(pin_root).with_extension("sock")
+}
+
 fn path_of(pin_root: &Path) -> PathBuf {
     let canonical = fs::canonicalize(pin_root).unwrap_or_else(|_| pin_root.to_owned());
     let text = canonical.as_os_str().as_encoded_bytes();

@@ -15,6 +15,7 @@ mod error;
 mod events;
 pub mod fake;
 mod handover;
+mod inspect;
 mod kernel;
 mod keys;
 mod learned;
@@ -41,10 +42,11 @@ pub use attach::PortSpec;
 pub use batch::Dump;
 pub use error::DatapathError;
 pub use events::EventRing;
+pub use inspect::{Inspection, OpenFlow, inspect};
 pub use kernel::Kernel;
 pub use keys::{Cidr4Key, Cidr6Key, NameKey, SubnetTrieKey};
 pub use learned::Exchange;
-pub use lock::{Lock, is_running};
+pub use lock::{Lock, is_running, socket_of};
 #[cfg(feature = "datapath-log")]
 pub use log::ProgramLog;
 pub use maps::{Maps, PINNED};
@@ -155,6 +157,13 @@ pub trait Datapath {
     ///
     /// When the table cannot be written.
     fn set_shares(&mut self, shares: &BTreeMap<u32, u32>) -> Result<(), DatapathError>;
+
+    /// How many entries the programs may still add for each group.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be read.
+    fn shares_left(&self) -> Result<BTreeMap<u32, u32>, DatapathError>;
 
     /// How often the programs have learned or prolonged an address: while this stays, so do the sightings.
     ///

@@ -45,7 +45,8 @@ pub(super) fn dhcp(server: Server) -> String {
 pub(super) const GATEWAY: &str = "inbound gateway";
 
 /// The name that the label of a rule about a name begins with.
-pub(super) fn first_word(label: &RuleLabel) -> &str {
+#[must_use]
+pub fn first_word(label: &RuleLabel) -> &str {
     let end = label.text.iter().position(|byte| matches!(byte, 0 | b' ')).unwrap_or(label.text.len());
     std::str::from_utf8(&label.text[..end]).unwrap_or_default()
 }

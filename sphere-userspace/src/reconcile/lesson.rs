@@ -92,6 +92,12 @@ pub fn teach(inputs: &Inputs<'_>, tables: &Tables, heard: &Heard<'_>) -> Option<
     Some(taught)
 }
 
+/// Whether devices of a group may ask for a name.
+#[must_use]
+pub fn allows(tables: &Tables, group: u32, name: &DomainName) -> bool {
+    find(tables, group, name).is_some()
+}
+
 /// What the group opens at a name: the entry of the name, else that of the longest suffix.
 fn find<'a>(tables: &'a Tables, group: u32, name: &DomainName) -> Option<&'a NameValue> {
     let entry = |name: &str, below: bool| {

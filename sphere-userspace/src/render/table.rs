@@ -33,7 +33,8 @@ pub fn write_status(output: &mut impl Write, status: &Status) -> io::Result<()> 
     writeln!(output, "\nsamples: {} sent, {} lost", status.events.sent, status.events.lost)
 }
 
-fn section(output: &mut impl Write, title: &str, table: &Table) -> io::Result<()> {
+/// A table below its title, unless it is empty.
+pub(super) fn section(output: &mut impl Write, title: &str, table: &Table) -> io::Result<()> {
     if table.row_count() == 0 {
         return Ok(());
     }
@@ -45,7 +46,7 @@ fn section(output: &mut impl Write, title: &str, table: &Table) -> io::Result<()
 }
 
 /// A table without lines; the columns named in `right` hold numbers.
-fn table(header: &[&str], right: &[usize]) -> Table {
+pub(super) fn table(header: &[&str], right: &[usize]) -> Table {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
     table.set_header(header.to_vec());

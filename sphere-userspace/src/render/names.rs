@@ -1,0 +1,148 @@
+//! Names and explanations for people, in 80 columns.
+
+use std::io::{self, Write};
+
+use super::table::{section, table};
+use crate::names::{AddressReport, Explanation, FamilyReport, NameReport, NamesReport};
+
+/// Devices shown behind a name; the JSON has them all.
+const DEVICES: usize = 4;
+
+/// Writes every name with its addresses.
+///
+/// # Errors
+///
+/// When the output fails.
+pub(super) fn write_names(output: &mut impl Write, report: &NamesReport) -> io::Result<()> {
+    if report.daemon == "stopped" {
+        writeln!(output, "No daemon runs: this is what the kernel's tables tell.\n")?;
+    }
+    if report.names.is_empty() {
+        return writeln!(output, "no such name in any rule, and none was seen in an answer");
+    }
+    for (index, name) in report.names.iter().enumerate() {
+        if index > 0 {
+            writeln!(output)?;
+        }
+        write_name(output, name)?;
+    }
+    Ok(())
+}
+
+fn write_name(output: &mut impl Write, name: &NameReport) -> io::Result<()> {
+    let groups = if name.groups.is_empty() { "no rule".to_owned() } else { name.groups.join(", ") };
+    writeln!(output, "{} ({groups})", name.name)?;
+    for (family, report) in [("A", &name.ipv4), ("AAAA", &name.ipv6)] {
+        if let Some(report) = report {
+            writeln!(output, "  {family:<5} {}", question(report))?;
+        }
+    }
+    if !name.addresses.is_empty() {
+        let mut addresses = table(&["", "address", "state", "source", "age", "ends in", "flows"], &[4, 5, 6]);
+        for address in &name.addresses {
+            addresses.add_row(row(address));
+        }
+        for line in addresses.to_string().lines() {
+            writeln!(output, "{}", line.trim_end())?;
+        }
+    }
+    if !name.asked_by.is_empty() {
+        let shown = name.asked_by.iter().take(DEVICES);
+        let shown: Vec<String> =
+            shown.map(|asker| format!("{} {} ago", asker.device, span(asker.seconds_ago))).collect();
+        let more = name.asked_by.len().saturating_sub(DEVICES);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        writeln!(output, "  asked by {}{more}", shown.join(", "))?;
+    }
+    Ok(())
+}
+
+fn question(report: &FamilyReport) -> String {
+    let mut text = format!("{} for {}", report.state, span(report.for_seconds));
+    if report.times > 1 {
+        text.push_str(&format!(", {} times", report.times));
+    }
+    text.push_str(&format!(", asked {} ago", span(report.asked_seconds_ago)));
+    match report.answered_seconds_ago {
+        Some(ago) if report.state != "answer" => text.push_str(&format!(", last answer {} ago", span(ago))),
+        _ => {}
+    }
+    text
+}
+
+fn row(address: &AddressReport) -> [String; 7] {
+    let source = match address.device {
+        Some(device) => format!("{} by {device}", address.source),
+        None => address.source.clone(),
+    };
+    [
+        String::new(),
+        address.address.to_string(),
+        address.state.to_owned(),
+        source,
+        span(address.age_seconds),
+        span(address.ends_in_seconds),
+        address.flows.to_string(),
+    ]
+}
+
+/// Writes an explanation.
+///
+/// # Errors
+///
+/// When the output fails.
+pub(super) fn write_explanation(output: &mut impl Write, explanation: &Explanation) -> io::Result<()> {
+    let Explanation { device, group, enforced, name, may_ask, .. } = explanation;
+    match group {
+        Some(group) => writeln!(output, "{device} is in group {group}, {}", mode(*enforced))?,
+        None => writeln!(output, "{device} is in no device subnet: its packets pass untouched")?,
+    }
+    if let (Some(name), Some(may_ask)) = (name, may_ask) {
+        let may = if *may_ask { "a rule of its group allows" } else { "no rule of its group allows" };
+        writeln!(output, "{may} the name {name}")?;
+        if explanation.verdicts.is_empty() {
+            writeln!(output, "no address of it is known")?;
+        }
+    }
+    let mut verdicts = table(&["address", "service", "verdict", "reason", "why"], &[]);
+    for line in &explanation.verdicts {
+        let why = line.rule.as_ref().map_or_else(|| line.explanation.to_owned(), |rule| format!("rule {rule}"));
+        verdicts.add_row([line.address.to_string().as_str(), &line.service, line.verdict, line.reason, &why]);
+    }
+    section(output, "A FIRST PACKET NOW", &verdicts)?;
+    if explanation.flows > 0 {
+        writeln!(output, "\nflows open to it: {}", explanation.flows)?;
+    }
+    if !explanation.history.is_empty() {
+        writeln!(output, "\nWHAT WAS KNOWN")?;
+        for line in &explanation.history {
+            writeln!(output, " {line}")?;
+        }
+    }
+    Ok(())
+}
+
+const fn mode(enforced: bool) -> &'static str {
+    if enforced { "which enforces" } else { "which only audits" }
+}
+
+/// A number of seconds as people say it.
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..=119 => format!("{seconds}s"),
+        120..=7199 => format!("{}m {}s", seconds / 60, seconds % 60),
+        7200..=172_799 => format!("{}h {}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d {}h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_short() {
+        let spans = [5, 119, 125, 7_260, 200_000].map(span);
+        assert_eq!(spans, ["5s", "119s", "2m 5s", "2h 1m", "2d 7h"]);
+    }
+}
