@@ -16,11 +16,10 @@ use crate::datapath::Inspection;
 use crate::policy::DomainName;
 use crate::reconcile::Sighting;
 
-/// Services that are tried when none is asked for, beside those that are open at the address.
+/// Services that are tried when none is asked for and none is open at the address.
 const USUAL: [(u8, u16); 2] = [(TCP, 443), (TCP, 80)];
 const TCP: u8 = 6;
 const UDP: u8 = 17;
-const DNS: u16 = 53;
 /// Source port of the packets that are tried.
 const SOURCE_PORT: u16 = 49_152;
 
@@ -88,7 +87,7 @@ pub struct Explanation {
     /// Its group; absent when it is in no device subnet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Whether its group enforces.
+    /// Whether its group enforces, or the port it would be on.
     pub enforced: bool,
     /// The name that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -221,7 +220,7 @@ impl<'a> Gateway<'a> {
         all.filter(|address| address.is_ipv4() == self.device.is_ipv4()).collect()
     }
 
-    /// Verdicts of the service that is asked for, or of those that are open there and the usual ones.
+    /// Verdicts of the service that is asked for, or of those that are open there, or of the usual ones.
     fn verdicts(&mut self, address: IpAddr, service: Option<(u8, u16)>) -> Vec<VerdictLine> {
         let services = service.map_or_else(|| self.services(address), |service| BTreeSet::from([service]));
         let mut lines = Vec::new();
@@ -246,8 +245,8 @@ impl<'a> Gateway<'a> {
         let open = of_v4.chain(of_v6).filter(|(open, ..)| *open == address);
         let open = open.map(|(_, protocol, port_be)| (protocol, u16::from_be_bytes(port_be)));
         let open = open.filter(|(protocol, port)| matches!(*protocol, TCP | UDP) && *port != 0);
-        let usual = USUAL.into_iter().chain([(UDP, DNS)]);
-        open.chain(usual).collect()
+        let open: BTreeSet<(u8, u16)> = open.collect();
+        if open.is_empty() { USUAL.into() } else { open }
     }
 }
 
@@ -320,14 +319,14 @@ impl fmt::Display for HistoryLine {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { address, name, .. } = self;
         match (self.ends_in_seconds, self.ended_seconds_ago) {
-            (Some(seconds), _) => write!(formatter, "{address} is an answer for {name}, for another {seconds} s")?,
-            (None, Some(seconds)) => write!(formatter, "{address} was an answer for {name} until {seconds} s ago")?,
+            (Some(seconds), _) => write!(formatter, "{address} is an answer for {name},\n   for another {seconds} s")?,
+            (None, Some(seconds)) => write!(formatter, "{address} was an answer for {name}\n   until {seconds} s ago")?,
             (None, None) => write!(formatter, "{address} was an answer for {name}")?,
         }
         let ago = self.learned_seconds_ago;
         match (self.device, self.source.as_str()) {
-            (Some(device), _) => write!(formatter, "; {device} was told so {ago} s ago"),
-            (None, "polled") => write!(formatter, "; the daemon was told so {ago} s ago"),
+            (Some(device), _) => write!(formatter, "; {device} asked {ago} s ago"),
+            (None, "polled") => write!(formatter, "; the daemon asked {ago} s ago"),
             (None, _) => write!(formatter, "; found in the kernel's tables"),
         }
     }

@@ -95,7 +95,7 @@ pub(super) fn write_explanation(output: &mut impl Write, explanation: &Explanati
     let Explanation { device, group, enforced, name, may_ask, .. } = explanation;
     match group {
         Some(group) => writeln!(output, "{device} is in group {group}, {}", mode(*enforced))?,
-        None => writeln!(output, "{device} is in no device subnet: its packets pass untouched")?,
+        None => writeln!(output, "{device} is in no device subnet")?,
     }
     if let (Some(name), Some(may_ask)) = (name, may_ask) {
         let may = if *may_ask { "a rule of its group allows" } else { "no rule of its group allows" };
