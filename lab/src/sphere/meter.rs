@@ -1,22 +1,25 @@
 //! What a program costs as the kernel reports it: its time and its runs, while somebody looks.
 
-use std::os::fd::OwnedFd;
+use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use aya::sys::{Stats, enable_stats};
 use serde::Deserialize;
 use sphere_common::abi;
 
 use super::{LIMIT, Sphere};
 use crate::process;
 
+/// Whether the kernel keeps account (Documentation/admin-guide/sysctl/kernel.rst, `bpf_stats_enabled`).
+const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
+
 /// Reads the kernel's account of one program; the kernel keeps it as long as this lives.
 #[derive(Debug)]
 pub struct Meter<'a> {
     sphere: &'a Sphere,
     program: &'static str,
-    _account: OwnedFd,
+    /// What the switch said before.
+    before: String,
 }
 
 #[derive(Deserialize)]
@@ -31,8 +34,9 @@ impl<'a> Meter<'a> {
     /// # Errors
     /// When it refuses.
     pub fn new(sphere: &'a Sphere, program: &'static str) -> Result<Self> {
-        let account = enable_stats(Stats::RunTime).context("the kernel keeps no account of programs")?;
-        Ok(Self { sphere, program, _account: account })
+        let before = fs::read_to_string(SWITCH).context("the kernel keeps no account of programs")?;
+        fs::write(SWITCH, "1").context(SWITCH)?;
+        Ok(Self { sphere, program, before })
     }
 
     /// Nanoseconds that the program took while `work` went on, and what that gave.
@@ -52,5 +56,12 @@ impl<'a> Meter<'a> {
         let text = process::must(command, LIMIT)?;
         let account: Account = serde_json::from_str(&text).context("bpftool prog show")?;
         Ok(account.run_time_ns)
+    }
+}
+
+impl Drop for Meter<'_> {
+    fn drop(&mut self) {
+        // It may have been switched on by somebody else.
+        drop(fs::write(SWITCH, self.before.trim()));
     }
 }
