@@ -9,6 +9,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "the program macros hand contexts over by value")]
 #![allow(clippy::needless_borrows_for_generic_args, reason = "a map takes a reference; by value it would cost stack")]
 
+mod account;
 mod errand;
 mod maps;
 mod packet;
@@ -22,7 +23,7 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 use sphere_common::abi::Clock;
 use sphere_common::decide::errand as what;
 use sphere_common::decide::{self, Context};
-use sphere_common::verdict::{Direction, Verdict};
+use sphere_common::verdict::{Direction, Reason, Verdict};
 
 use crate::errand::Rewrite;
 use crate::maps::KernelTables;
@@ -128,6 +129,9 @@ fn judge<S: Rewrite>(frame: &mut Frame<'_, S>, ifindex: u32, direction: Directio
         frame.renew();
     }
     record::record(frame, &context, direction, &workspace.decision);
+    if workspace.decision.verdict != Verdict::Pass && workspace.decision.reason != Reason::AnswerHeld {
+        account::account(frame.frame_bytes(), &context, direction, &workspace.decision);
+    }
     workspace.decision.verdict
 }
 

@@ -7,6 +7,7 @@
 mod clock;
 mod config;
 mod counters;
+mod denied;
 mod device;
 mod endpoint;
 mod event;
@@ -21,6 +22,7 @@ pub use config::{
     config_flags, port_flags,
 };
 pub use counters::{COUNTER_SLOTS, Counter, counter_index};
+pub use denied::{DENIED_PER_DEVICE, DeniedDevice, DeniedKey, DeniedValue};
 pub use device::{DeviceKey, DeviceValue};
 pub use endpoint::{Cidr4Data, Cidr6Data, Endpoint4Key, Endpoint6Key, EndpointValue, INBOUND, NEVER, endpoint_flags};
 pub use event::{EVENT_HEAD_BYTES, Event, EventBudget};
@@ -91,6 +93,16 @@ pub mod map {
     pub const UNJUDGED: &str = "UNJUDGED";
     /// Per-CPU array of `u64` by [`super::LessonCount`].
     pub const LESSON_COUNTERS: &str = "LESSON_COUNTERS";
+    /// Hash of [`super::DeniedValue`] by [`super::DeniedKey`].
+    pub const DENIED: &str = "DENIED";
+    /// The same for "other destinations" of a device and reason.
+    pub const DENIED_OTHERS: &str = "DENIED_OTHERS";
+    /// Hash of `u64` by [`super::DeniedDevice`]: accounts that the programs ever opened for the device.
+    pub const DENIED_OPENED: &str = "DENIED_OPENED";
+    /// Hash of `u64` by [`super::DeniedDevice`]: accounts of the device that the daemon has closed.
+    pub const DENIED_CLOSED: &str = "DENIED_CLOSED";
+    /// Per-CPU array of one [`super::Counter`]: denials that no account had room for.
+    pub const DENIED_LOST: &str = "DENIED_LOST";
     /// Array of one [`super::Clock`], written by [`super::program::CLOCK`].
     pub const CLOCK: &str = "CLOCK";
     /// Array of [`super::RuleLabel`] by rule number: what a person calls the rule.
