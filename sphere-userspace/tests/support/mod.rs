@@ -46,6 +46,13 @@ pub(crate) fn isolated(name: &str, body: impl FnOnce()) {
     assert!(inside.status.success(), "{name} failed inside its namespaces: {}", inside.status);
 }
 
+/// The kernel's release: its first two numbers.
+pub(crate) fn kernel_release() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split('.').map(|part| part.parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap())
+}
+
 /// A BPF file system at its usual place, in this mount namespace only.
 pub(crate) fn mount_bpffs() {
     run("mount", &["-t", "bpf", "bpf", "/sys/fs/bpf"]);
