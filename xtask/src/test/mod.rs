@@ -3,6 +3,7 @@
 //! A tier that cannot run says why. With `CI=true` that is a failure: a test that was not run proves nothing.
 
 mod checks;
+mod older_kernel;
 mod scenarios;
 mod suites;
 
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::vm::Series;
 use crate::{console, process};
 
 #[derive(clap::Args)]
@@ -19,6 +21,9 @@ pub(crate) struct Options {
     /// Pure tests only: seconds, no root, no BPF
     #[arg(long)]
     quick: bool,
+    /// Only the tests in an emulated machine, with a kernel of this series (all tests: with 6.1)
+    #[arg(long, value_name = "SERIES", conflicts_with = "quick")]
+    kernel: Option<Series>,
     /// Only tests and scenarios whose name contains this
     filter: Option<String>,
 }
@@ -45,7 +50,7 @@ struct Tier {
 }
 
 /// From the cheapest to the dearest, so that what is wrong shows early.
-const TIERS: [Tier; 9] = [
+const TIERS: [Tier; 10] = [
     Tier { heading: "format", quick: true, named: false, run: checks::format },
     Tier { heading: "unit, property and documentation tests", quick: true, named: true, run: suites::pure },
     Tier { heading: "fuzz seeds", quick: false, named: false, run: suites::fuzz_seeds },
@@ -54,13 +59,18 @@ const TIERS: [Tier; 9] = [
     Tier { heading: "documentation", quick: false, named: false, run: checks::documentation },
     Tier { heading: "tests that need root", quick: false, named: true, run: suites::root },
     Tier { heading: "kernel against host classifier", quick: false, named: true, run: suites::kernel },
+    OLDER_KERNEL,
     Tier { heading: "lab scenarios", quick: false, named: true, run: scenarios::all },
 ];
+
+const OLDER_KERNEL: Tier =
+    Tier { heading: "older kernel in an emulated machine", quick: false, named: true, run: older_kernel::all };
 
 /// Runs the tiers and reports. The exit status is success only if nothing failed.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let mut totals = Totals { skips_fail: process::switch("CI"), ..Totals::default() };
-    for tier in TIERS.iter().filter(|tier| selected(tier, options)) {
+    let tiers = if options.kernel.is_some() { &[OLDER_KERNEL] } else { TIERS.as_slice() };
+    for tier in tiers.iter().filter(|tier| selected(tier, options)) {
         console::report(&format!("\n== {}", tier.heading));
         let start = Instant::now();
         let outcome = (tier.run)(options);
