@@ -16,10 +16,12 @@ use sphere_userspace::datapath::{
 };
 use sphere_userspace::policy::{AttachMode, Limits};
 use sphere_userspace::reconcile::{Changeset, Step};
-use support::{isolated, mount_bpffs, run, veth};
+use support::{isolated, kernel_release, mount_bpffs, run, veth};
 use zerocopy::FromZeros;
 
 const ROOT: &str = "/sys/fs/bpf/sphere";
+/// The first kernel with links to tc; filters take their place before it.
+const TCX_SINCE: (u32, u32) = (6, 6);
 
 fn open(limits: &Limits) -> Kernel {
     Kernel::open(Path::new(ROOT), limits, &Object::embedded().unwrap()).unwrap()
@@ -248,8 +250,9 @@ fn tc_guards_by_link_or_by_filter_and_both_are_replaced_in_place() {
     isolated("tc_guards_by_link_or_by_filter_and_both_are_replaced_in_place", || {
         mount_bpffs();
         veth("lan0", "dev0");
-        for hook in [TcHook::Tcx, TcHook::Clsact] {
-            let mut kernel = open(&Limits::default()).with_hook(Some(hook));
+        for wanted in [TcHook::Tcx, TcHook::Clsact] {
+            let hook = if kernel_release() < TCX_SINCE { TcHook::Clsact } else { wanted };
+            let mut kernel = open(&Limits::default()).with_hook(Some(wanted));
             kernel.guard(&[port(AttachMode::Tc)]).unwrap();
             let state = kernel.ports(&["lan0".to_owned()]).unwrap().remove(0);
             assert_eq!((state.unprotected(), state.egress.unwrap().egress_word()), (None, hook.word()));
@@ -257,7 +260,7 @@ fn tc_guards_by_link_or_by_filter_and_both_are_replaced_in_place() {
             let ifindex = netlink::links().unwrap().iter().find(|link| link.name == "lan0").unwrap().ifindex;
             let before = netlink::filters(ifindex, Side::Egress).unwrap();
 
-            let mut kernel = open(&Limits { rules: 99, ..Limits::default() }).with_hook(Some(hook));
+            let mut kernel = open(&Limits { rules: 99, ..Limits::default() }).with_hook(Some(wanted));
             assert_eq!(kernel.origin(), Origin::Carried);
             kernel.guard(&[port(AttachMode::Tc)]).unwrap();
             let after = netlink::filters(ifindex, Side::Egress).unwrap();

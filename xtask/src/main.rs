@@ -12,6 +12,7 @@ mod process;
 mod setup;
 mod test;
 mod tree;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -44,7 +45,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Pass all tests: format, lints, units, kernel, lab scenarios, documents
+    /// Pass all tests: format, lints, units, kernel, an older kernel, lab scenarios, documents
     Test(test::Options),
     /// Run the measurements
     Bench(bench::Options),

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(
     clippy::unwrap_used,
+    clippy::print_stdout,
     clippy::print_stderr,
     clippy::let_underscore_must_use,
     reason = "a test that panics has failed"
@@ -28,15 +29,28 @@ pub(crate) fn isolated(name: &str, body: impl FnOnce()) {
         eprintln!("skipped {name}: it makes network namespaces and loads BPF programs, which needs root");
         return;
     }
-    let status = Command::new("unshare")
+    let inside = Command::new("unshare")
         // The process namespace takes whatever the test started with it to its end.
         .args(["--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "--"])
         .arg(env::current_exe().unwrap())
         .args([name, "--exact", "--nocapture", "--test-threads=1"])
         .env(INSIDE, name)
-        .status()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .output()
         .unwrap();
-    assert!(status.success(), "{name} failed inside its namespaces: {status}");
+    // Set off from the left: its result is part of this one, and must not count as another.
+    for line in String::from_utf8_lossy(&inside.stdout).lines() {
+        println!("  {line}");
+    }
+    assert!(inside.status.success(), "{name} failed inside its namespaces: {}", inside.status);
+}
+
+/// The kernel's release: its first two numbers.
+pub(crate) fn kernel_release() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split('.').map(|part| part.parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap())
 }
 
 /// A BPF file system at its usual place, in this mount namespace only.

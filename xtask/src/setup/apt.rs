@@ -17,7 +17,7 @@ const INSTALL: [&str; 3] = ["install", "--no-remove", "--no-install-recommends"]
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// Whether this system has apt.
-pub(super) fn available() -> bool {
+pub(crate) fn available() -> bool {
     process::find("apt-get").is_some() && process::find("dpkg-query").is_some()
 }
 
@@ -128,7 +128,8 @@ fn candidates(packages: &[&str]) -> Result<Vec<String>> {
     Ok(versions.filter(|version| *version != "(none)").map(str::to_owned).collect())
 }
 
-fn update() -> Result<()> {
+/// Reads the archive's index anew.
+pub(crate) fn update() -> Result<()> {
     console::note("setup: apt-get update");
     process::run(apt_get()?.args(["-qq", "update"]))
 }

@@ -3,7 +3,7 @@
 //! Finds before it installs, says which it did, and looks at the real thing each time (the compiler, its sources, the
 //! linker, the package database): no stamp can go stale. A run that finds everything takes a fraction of a second.
 
-mod apt;
+pub(crate) mod apt;
 mod linker;
 mod toolchain;
 pub(crate) mod unpack;
@@ -17,6 +17,9 @@ use toolchain::Toolchain;
 
 /// The lab's packages: one list, shared with the lab.
 const LAB_PACKAGES: &str = include_str!("../../../lab/packages.txt");
+
+/// What the machine with an older kernel needs: the emulator, a shell, and what the tests call.
+const VM_PACKAGES: [&str; 6] = ["qemu-system-x86", "busybox-static", "iproute2", "bpftool", "util-linux", "mount"];
 
 /// What builds the data plane.
 pub(crate) struct BpfTools {
@@ -56,4 +59,16 @@ pub(crate) fn lab_packages() -> Result<()> {
     let packages = packages.len();
     console::note(&format!("setup: lab: {packages} packages present ({installed} installed now)"));
     Ok(())
+}
+
+/// Finds or installs what boots another kernel, and what the tests call there.
+pub(crate) fn vm_packages() -> Result<()> {
+    if !apt::available() {
+        console::note(&format!(
+            "setup: this is no Debian system: make sure that the commands of these packages are installed: {}",
+            VM_PACKAGES.join(" ")
+        ));
+        return Ok(());
+    }
+    apt::ensure(&VM_PACKAGES, "an emulator for another kernel").map(drop)
 }

@@ -26,17 +26,23 @@ pub(super) fn is_unpacked(package: &str) -> bool {
 
 /// Downloads the package, unpacks it, and returns the libraries that its programs need.
 pub(super) fn unpack(package: &str) -> Result<Vec<String>> {
+    let archive = download(package)?;
+    let unpacked = tree::tools().join("unpacked");
+    process::run(Command::new("dpkg-deb").arg("-x").arg(&archive).arg(unpacked))?;
+    let depends = process::read(Command::new("dpkg-deb").arg("-f").arg(&archive).arg("Depends"))?;
+    mark(&archive.with_extension("unpacked"))?;
+    Ok(libraries(&depends))
+}
+
+/// Downloads the package and returns its archive.
+pub(crate) fn download(package: &str) -> Result<PathBuf> {
     let archives = archives();
     std::fs::create_dir_all(&archives).with_context(|| format!("cannot make {}", archives.display()))?;
     process::read(Command::new("apt-get").current_dir(&archives).args(["-qq", "download", package]))?;
     let Some(archive) = archive(package) else {
         bail!("apt-get download left no archive of {package} in {}", archives.display());
     };
-    let unpacked = tree::tools().join("unpacked");
-    process::run(Command::new("dpkg-deb").arg("-x").arg(&archive).arg(unpacked))?;
-    let depends = process::read(Command::new("dpkg-deb").arg("-f").arg(&archive).arg("Depends"))?;
-    mark(&archive.with_extension("unpacked"))?;
-    Ok(libraries(&depends))
+    Ok(archive)
 }
 
 fn mark(path: &Path) -> Result<()> {

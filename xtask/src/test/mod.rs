@@ -3,14 +3,17 @@
 //! A tier that cannot run says why. With `CI=true` that is a failure: a test that was not run proves nothing.
 
 mod checks;
+mod older_kernel;
 mod scenarios;
 mod suites;
 
+use std::fmt;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::vm::Series;
 use crate::{console, process};
 
 #[derive(clap::Args)]
@@ -18,6 +21,9 @@ pub(crate) struct Options {
     /// Pure tests only: seconds, no root, no BPF
     #[arg(long)]
     quick: bool,
+    /// Only the tests in an emulated machine, with a kernel of this series (all tests: with 6.1)
+    #[arg(long, value_name = "SERIES", conflicts_with = "quick")]
+    kernel: Option<Series>,
     /// Only tests and scenarios whose name contains this
     filter: Option<String>,
 }
@@ -44,7 +50,7 @@ struct Tier {
 }
 
 /// From the cheapest to the dearest, so that what is wrong shows early.
-const TIERS: [Tier; 9] = [
+const TIERS: [Tier; 10] = [
     Tier { heading: "format", quick: true, named: false, run: checks::format },
     Tier { heading: "unit, property and documentation tests", quick: true, named: true, run: suites::pure },
     Tier { heading: "fuzz seeds", quick: false, named: false, run: suites::fuzz_seeds },
@@ -53,47 +59,107 @@ const TIERS: [Tier; 9] = [
     Tier { heading: "documentation", quick: false, named: false, run: checks::documentation },
     Tier { heading: "tests that need root", quick: false, named: true, run: suites::root },
     Tier { heading: "kernel against host classifier", quick: false, named: true, run: suites::kernel },
+    OLDER_KERNEL,
     Tier { heading: "lab scenarios", quick: false, named: true, run: scenarios::all },
 ];
 
+const OLDER_KERNEL: Tier =
+    Tier { heading: "older kernel in an emulated machine", quick: false, named: true, run: older_kernel::all };
+
 /// Runs the tiers and reports. The exit status is success only if nothing failed.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    let skips_fail = process::switch("CI");
-    let (mut passed, mut failed, mut skipped) = (0, 0, Vec::new());
-    for tier in TIERS.iter().filter(|tier| selected(tier, options)) {
-        let heading = tier.heading;
-        console::report(&format!("\n== {heading}"));
+    let mut totals = Totals { skips_fail: process::switch("CI"), ..Totals::default() };
+    let tiers = if options.kernel.is_some() { &[OLDER_KERNEL] } else { TIERS.as_slice() };
+    for tier in tiers.iter().filter(|tier| selected(tier, options)) {
+        console::report(&format!("\n== {}", tier.heading));
         let start = Instant::now();
         let outcome = (tier.run)(options);
-        let taken = start.elapsed();
-        match outcome {
-            Ok(Outcome::Ran { passed: ok, failed: bad }) => {
-                passed += ok;
-                failed += bad;
-                console::report(&format!("-- {heading}: {ok} passed, {bad} failed in {taken:.1?}"));
-            }
-            Ok(Outcome::Skipped(why)) => {
-                failed += u32::from(skips_fail);
-                console::report(&format!("-- {heading}: skipped: {why}"));
-                skipped.push(heading);
-            }
-            Err(error) => {
-                failed += 1;
-                console::report(&format!("-- {heading}: failed in {taken:.1?}: {error:#}"));
-            }
-        }
+        console::report(&totals.add(tier.heading, outcome, start.elapsed()));
     }
-    if passed + failed == 0 && skipped.is_empty() {
+    if totals.is_empty() {
         bail!("no test has a name that contains {}", options.filter.as_deref().unwrap_or_default());
     }
-    if !skipped.is_empty() {
-        let consequence = if skips_fail { ", which is a failure with CI set" } else { "" };
-        console::report(&format!("\nskipped{consequence}: {}", skipped.join(", ")));
+    console::report(&format!("\n{totals}"));
+    Ok(if totals.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What became of all tiers.
+#[derive(Default)]
+struct Totals {
+    /// A tier that was skipped counts as failed.
+    skips_fail: bool,
+    passed: u32,
+    failed: u32,
+    /// Headings of the tiers that were skipped, and of those that failed.
+    skipped: Vec<&'static str>,
+    broken: Vec<&'static str>,
+}
+
+impl Totals {
+    /// Counts one tier and says what became of it.
+    fn add(&mut self, heading: &'static str, outcome: Result<Outcome>, taken: Duration) -> String {
+        let (failed, line) = match outcome {
+            Ok(Outcome::Ran { passed, failed }) => {
+                self.passed += passed;
+                (failed, format!("-- {heading}: {passed} passed, {failed} failed in {taken:.1?}"))
+            }
+            Ok(Outcome::Skipped(why)) => {
+                self.skipped.push(heading);
+                (u32::from(self.skips_fail), format!("-- {heading}: skipped: {why}"))
+            }
+            Err(error) => (1, format!("-- {heading}: failed in {taken:.1?}: {error:#}")),
+        };
+        self.failed += failed;
+        if failed > 0 {
+            self.broken.push(heading);
+        }
+        line
     }
-    console::report(&format!("\n{passed} passed, {failed} failed"));
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+
+    /// Not one test ran, and no tier says why.
+    fn is_empty(&self) -> bool {
+        self.passed + self.failed == 0 && self.skipped.is_empty()
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.skipped.is_empty() {
+            let consequence = if self.skips_fail { ", which is a failure with CI set" } else { "" };
+            writeln!(out, "skipped{consequence}: {}\n", self.skipped.join(", "))?;
+        }
+        write!(out, "{} passed, {} failed", self.passed, self.failed)?;
+        if !self.broken.is_empty() {
+            write!(out, ": {}", self.broken.join(", "))?;
+        }
+        Ok(())
+    }
 }
 
 fn selected(tier: &Tier, options: &Options) -> bool {
     (tier.quick || !options.quick) && (tier.named || options.filter.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Outcome, Totals};
+
+    #[test]
+    fn the_last_line_counts_and_names_the_tiers_that_failed() {
+        for (skips_fail, last) in
+            [(false, "3 passed, 2 failed: lints, units"), (true, "3 passed, 3 failed: lints, units, lab")]
+        {
+            let mut totals = Totals { skips_fail, ..Totals::default() };
+            assert!(totals.is_empty());
+            totals.add("format", Ok(Outcome::PASSED), Duration::ZERO);
+            assert_eq!(totals.to_string(), "1 passed, 0 failed");
+            totals.add("lints", Err(anyhow::anyhow!("nothing to lint")), Duration::ZERO);
+            totals.add("units", Ok(Outcome::Ran { passed: 2, failed: 1 }), Duration::ZERO);
+            totals.add("lab", Ok(Outcome::Skipped("no root".to_owned())), Duration::ZERO);
+            let text = totals.to_string();
+            assert!(text.starts_with("skipped") && text.lines().last() == Some(last), "{text}");
+        }
+    }
 }

@@ -13,13 +13,13 @@ use crate::privilege::{self, Privilege};
 use crate::{build, console, process, setup, tree};
 
 /// The test target that compares the kernel's verdicts with the host's.
-const KERNEL_TARGET: &str = "kernel";
+pub(super) const KERNEL_TARGET: &str = "kernel";
 /// What the names of test targets that need root begin with.
-const ROOT_PREFIX: &str = "root_";
+pub(super) const ROOT_PREFIX: &str = "root_";
 
 /// Everything that needs neither root nor BPF, with the examples in the documentation.
 pub(super) fn pure(options: &Options) -> Result<Outcome> {
-    let targets = test_targets(|name| name != KERNEL_TARGET && !name.starts_with(ROOT_PREFIX))?;
+    let targets = test_targets(|_, name| name != KERNEL_TARGET && !name.starts_with(ROOT_PREFIX))?;
     let mut command = process::cargo();
     command.args(["test", "--no-fail-fast", "--lib", "--bins"]).args(targets);
     let Outcome::Ran { passed, failed } = count(filtered(&mut command, options))? else {
@@ -43,7 +43,7 @@ pub(super) fn fuzz_seeds(_: &Options) -> Result<Outcome> {
 /// Loads, attaches, pins: what only root may.
 pub(super) fn root(options: &Options) -> Result<Outcome> {
     let mut command = process::cargo();
-    command.args(["test", "--no-fail-fast"]).args(test_targets(|name| name.starts_with(ROOT_PREFIX))?);
+    command.args(["test", "--no-fail-fast"]).args(test_targets(|_, name| name.starts_with(ROOT_PREFIX))?);
     as_root(&mut command, options)
 }
 
@@ -104,7 +104,7 @@ fn count(command: &mut Command) -> Result<Outcome> {
 }
 
 /// The numbers of a line `test result: ok. 3 passed; 1 failed; …`.
-fn result(line: &str) -> Option<(u32, u32)> {
+pub(super) fn result(line: &str) -> Option<(u32, u32)> {
     let (_, numbers) = line.strip_prefix("test result: ")?.split_once(". ")?;
     let mut numbers = numbers.split("; ");
     let passed = numbers.next()?.strip_suffix(" passed")?.parse().ok()?;
@@ -112,15 +112,18 @@ fn result(line: &str) -> Option<(u32, u32)> {
     Some((passed, failed))
 }
 
-/// Cargo's arguments for the integration tests of the wanted names.
-fn test_targets(wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+/// Cargo's arguments for the wanted integration tests, by package and name.
+pub(super) fn test_targets(wanted: impl Fn(&str, &str) -> bool) -> Result<Vec<String>> {
     let metadata = process::read(process::cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata).context("cargo metadata is not JSON")?;
     let packages = metadata["packages"].as_array().context("cargo metadata names no packages")?;
-    let targets = packages.iter().flat_map(|package| package["targets"].as_array().into_iter().flatten());
-    let tests = targets.filter(|target| target["kind"][0] == "test").filter_map(|target| target["name"].as_str());
-    let arguments: Vec<String> =
-        tests.filter(|name| wanted(name)).flat_map(|name| ["--test".into(), name.into()]).collect();
+    let mut arguments = Vec::new();
+    for package in packages {
+        let targets = package["targets"].as_array().into_iter().flatten();
+        let tests = targets.filter(|target| target["kind"][0] == "test").filter_map(|target| target["name"].as_str());
+        let package = package["name"].as_str().unwrap_or_default();
+        arguments.extend(tests.filter(|name| wanted(package, name)).flat_map(|name| ["--test".into(), name.into()]));
+    }
     if arguments.is_empty() {
         bail!("no integration tests found");
     }
