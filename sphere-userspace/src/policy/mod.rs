@@ -19,6 +19,7 @@ mod settings;
 mod settings_file;
 mod suggest;
 mod values;
+mod wrap;
 
 use std::collections::BTreeSet;
 
@@ -32,6 +33,7 @@ pub use load::{load, parse};
 pub use name::{DomainName, NameError, NamePattern};
 pub use service::{PortMatch, Protocol, Service, ServiceError};
 pub use settings::{DaemonSettings, DeniedSink, FlowTimeouts, Limits, ResolverSettings};
+pub(crate) use wrap::wrap;
 
 /// What the gateway is to enforce.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
