@@ -17,10 +17,11 @@ use super::{
     diagnostic::{self, Diagnostic, PolicyErrors, Severity, Source},
     document::Fields,
     findings::Findings,
-    group::{AttachMode, Interface, InterfaceName, OtherSources, Server, Target},
+    group::{AttachMode, Interface, InterfaceName, OtherSources, Server},
     group_file::{self, Written, WrittenInterface},
     profile::Library,
-    settings_file,
+    room,
+    settings_file::{self, LimitPlaces},
 };
 
 /// Version of the policy format.
@@ -67,6 +68,7 @@ fn read(source: &Arc<Source>, library: &Library<'_>) -> Result<Policy, PolicyErr
         value.integer(FORMAT..=FORMAT, &mut findings);
     }
     let mut policy = Policy::default();
+    let mut limit_places = LimitPlaces::default();
     if let Some(table) = fields.take("daemon").and_then(|value| value.table("[daemon]", &mut findings)) {
         policy.daemon = settings_file::daemon(table, &mut findings);
     }
@@ -74,7 +76,7 @@ fn read(source: &Arc<Source>, library: &Library<'_>) -> Result<Policy, PolicyErr
         policy.resolver = settings_file::resolver(table, &mut findings);
     }
     if let Some(table) = fields.take("limits").and_then(|value| value.table("[limits]", &mut findings)) {
-        policy.limits = settings_file::limits(table, &mut findings);
+        (policy.limits, limit_places) = settings_file::limits(table, &mut findings);
     }
     if let Some(table) = fields.take("timeouts").and_then(|value| value.table("[timeouts]", &mut findings)) {
         policy.timeouts = settings_file::timeouts(table, &mut findings);
@@ -97,7 +99,7 @@ fn read(source: &Arc<Source>, library: &Library<'_>) -> Result<Policy, PolicyErr
     policy.reserved = groups.iter().flat_map(|written| &written.reserved).copied().collect();
     policy.interfaces = ports(&groups, interfaces, &mut findings);
     policy.groups = groups.into_iter().map(|written| written.group).collect();
-    capacity(&policy, &mut findings);
+    room::check(&policy, &limit_places, &mut findings);
     let mut diagnostics = findings.into_diagnostics();
     if diagnostics.iter().any(|found| found.severity == Severity::Error) {
         return Err(PolicyErrors::new(diagnostics));
@@ -182,37 +184,4 @@ fn ports(groups: &[Written], described: Vec<WrittenInterface>, findings: &mut Fi
         }
     };
     with_v6.into_iter().map(port).collect()
-}
-
-/// What the rules need at least, against the room in the tables.
-fn capacity(policy: &Policy, findings: &mut Findings) {
-    let (mut rules, mut endpoints, mut prefixes) = (0, 0, 0);
-    for group in &policy.groups {
-        for rule in &group.rules {
-            rules += rule.services.len();
-            match rule.target {
-                Target::Name(_) | Target::Address(_) => endpoints += rule.services.len(),
-                Target::Cidr(_) => prefixes += rule.services.len(),
-            }
-        }
-        let inbound: usize = group.inbound.iter().map(|rule| rule.services.len()).sum();
-        rules += inbound + group.resolvers.len() + group.dhcp_servers.len() + usize::from(group.gateway_access);
-        prefixes += inbound + usize::from(group.gateway_access);
-        endpoints += 2 * group.resolvers.len() + group.dhcp_servers.len();
-    }
-    let limits = &policy.limits;
-    for (what, needed, room, key) in [
-        ("rules", rules + 1, limits.rules, "rules"),
-        ("endpoints", endpoints, limits.endpoints, "endpoints"),
-        ("prefix rules", prefixes, limits.cidrs, "cidrs"),
-    ] {
-        if needed > room as usize {
-            let message = format!("the policy needs room for at least {needed} {what}, and `[limits]` gives {room}");
-            findings.error(
-                &(0..0),
-                message,
-                format!("raise `{key}` in [limits], with room for names with many addresses"),
-            );
-        }
-    }
 }

@@ -14,6 +14,7 @@ mod group_file;
 mod load;
 mod name;
 mod profile;
+mod room;
 mod service;
 mod settings;
 mod settings_file;

@@ -1,6 +1,7 @@
 //! Reads the tables about the gateway as a whole: `[daemon]`, `[resolver]`, `[limits]`, `[timeouts]`.
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     ops::{Range, RangeInclusive},
     path::PathBuf,
@@ -114,10 +115,27 @@ fn server_address(value: &Value<'_>, findings: &mut Findings) -> Option<SocketAd
     }
 }
 
+/// Where `[limits]` stands, and where the values of its keys stand.
+#[derive(Debug, Default)]
+pub(super) struct LimitPlaces {
+    table: Range<usize>,
+    values: BTreeMap<&'static str, Range<usize>>,
+}
+
+impl LimitPlaces {
+    /// Where a limit is to be changed: at its value, else where it would be added.
+    pub(super) fn of(&self, key: &str) -> Range<usize> {
+        self.values.get(key).unwrap_or(&self.table).clone()
+    }
+}
+
 /// Reads `[limits]`.
-pub(super) fn limits(mut fields: Fields<'_>, findings: &mut Findings) -> Limits {
+pub(super) fn limits(mut fields: Fields<'_>, findings: &mut Findings) -> (Limits, LimitPlaces) {
     const ENTRIES: RangeInclusive<u32> = 1..=16_777_216;
     let mut limits = Limits::default();
+    let keys = ["endpoints", "cidrs", "rules"];
+    let values = keys.iter().filter_map(|key| Some((*key, fields.take(key)?.span().clone()))).collect();
+    let places = LimitPlaces { table: fields.span().clone(), values };
     fields!(fields, findings, limits, integer, {
         endpoints: ENTRIES;
         cidrs: ENTRIES;
@@ -132,7 +150,7 @@ pub(super) fn limits(mut fields: Fields<'_>, findings: &mut Findings) -> Limits 
         findings.error(fields.span(), message, "lower one of them: each flow takes kernel memory");
     }
     fields.finish(findings);
-    limits
+    (limits, places)
 }
 
 /// Flow entries per family: 2 GiB of kernel memory at about 128 bytes each.

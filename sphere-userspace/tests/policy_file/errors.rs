@@ -1,7 +1,5 @@
 //! What is wrong with a policy: each error at its place, with what to do, and none hidden by another.
 
-use std::fmt::Write as _;
-
 use sphere_userspace::policy::{self, Diagnostic, Severity};
 
 use crate::{Directory, GOOD, ORIGIN, invalid, lines, place_of, valid, with};
@@ -209,43 +207,6 @@ fn a_reserved_prefix_is_no_device_subnet() {
     let without_profile = "version = 1\n[[group]]\nname = \"g\"\nmode = \"audit\"\ninterfaces = [\"lan0\"]\n\
                            subnets = [\"192.168.35.0/24\"]\n";
     assert_eq!(valid(without_profile).reserved.len(), 0);
-}
-
-/// A policy with this many groups, each with one rule.
-fn groups(count: usize) -> String {
-    let mut text = "version = 1\n".to_owned();
-    for number in 0..count {
-        let (high, low) = (number / 256, number % 256);
-        write!(
-            text,
-            "[[group]]\nname = \"g{number}\"\nmode = \"audit\"\ninterfaces = [\"lan0\"]\n\
-             subnets = [\"10.{high}.{low}.0/24\"]\n[[group.allow]]\nhost = \"a.example\"\nports = [\"tcp/1\"]\n"
-        )
-        .unwrap();
-    }
-    text
-}
-
-#[test]
-fn more_groups_than_a_gateway_holds_are_refused() {
-    assert_eq!(valid(&groups(64)).groups.len(), 64);
-    let errors = errors_of(&groups(65));
-    let [error] = errors.as_slice() else { panic!("{errors:?}") };
-    assert!(error.contains("65 groups") && error.contains("64"), "{error}");
-}
-
-#[test]
-fn a_policy_that_cannot_fit_is_refused_before_anything_is_written() {
-    for (limit, key) in [("endpoints = 4096", "endpoints"), ("rules = 300", "rules"), ("cidrs = 512", "cidrs")] {
-        let small = if key == "rules" { 2 } else { 1 };
-        let text = with(
-            "cidr = \"2001:db8:7::/48\"\nports = [\"udp/5683\"]",
-            "cidr = \"2001:db8:7::/48\"\nports = [\"udp/1\", \"udp/2\"]",
-        );
-        let errors = errors_of(&text.replace(limit, &format!("{key} = {small}")));
-        let [error] = errors.as_slice() else { panic!("{errors:?}") };
-        assert!(error.contains(&format!("raise `{key}` in [limits]")), "{error}");
-    }
 }
 
 #[test]

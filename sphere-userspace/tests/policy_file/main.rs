@@ -7,6 +7,7 @@ mod errors;
 mod meaning;
 mod profile;
 mod random;
+mod room;
 
 use std::path::PathBuf;
 
