@@ -16,7 +16,7 @@ use super::{
         Server, Target,
     },
     profile::{self, Library},
-    values,
+    profile_options, values,
 };
 
 /// A group as it was written: the group, and where its parts stand.
@@ -99,7 +99,7 @@ pub(super) fn group(
         let message = "the group has no rules: its devices may reach nothing but resolvers and DHCP servers";
         findings.warn(fields.span(), message, "add [[group.allow]] or a profile, if that is not meant");
     }
-    rules.extend(used.rules);
+    rules.extend(used.rules.into_iter().map(|rule| rule.value));
     let name = name?;
     let group = Group {
         name: name.value,
@@ -218,7 +218,7 @@ fn comment(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<String> {
 /// What the profiles of a group add to it.
 #[derive(Default)]
 struct Used {
-    rules: Vec<Rule>,
+    rules: Vec<Located<Rule>>,
     versions: BTreeMap<String, String>,
     reserved: BTreeSet<Ipv4Net>,
 }
@@ -237,19 +237,20 @@ fn profiles(fields: &mut Fields<'_>, findings: &mut Findings, library: &Library<
             continue;
         }
         used.reserved.extend(profile.reserved.iter().copied());
-        loaded.push(profile);
+        loaded.push((profile, text.span));
     }
     let mut options = BTreeMap::new();
     for key in fields.rest() {
-        if !loaded.iter().any(|profile| profile.name == key.value) {
+        if !loaded.iter().any(|(profile, _)| profile.name == key.value) {
             fields.report_unknown(&key, findings);
         } else if let Some(value) = fields.take(key.value) {
             options.insert(key.value.to_owned(), value);
         }
     }
-    for profile in loaded {
-        let chosen = options.get(&profile.name).and_then(|value| value.table("the options of a profile", findings));
-        used.rules.extend(profile::expand(&profile, chosen, findings));
+    for (profile, at) in loaded {
+        let table = options.get(&profile.name).and_then(|value| value.table("the options of a profile", findings));
+        let chosen = profile_options::choose(&profile, table, findings);
+        used.rules.extend(profile::expand(&profile, &chosen, &at));
     }
     used
 }

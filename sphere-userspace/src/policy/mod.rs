@@ -14,6 +14,8 @@ mod group_file;
 mod load;
 mod name;
 mod profile;
+mod profile_file;
+mod profile_options;
 mod room;
 mod service;
 mod settings;

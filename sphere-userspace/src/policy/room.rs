@@ -33,7 +33,7 @@ struct Needs {
 pub(super) fn check(policy: &Policy, places: &LimitPlaces, findings: &mut Findings) {
     let needs = Needs::of(policy);
     let limits = &policy.limits;
-    let [endpoints4, endpoints6] = by_family(&needs.endpoints, |address| address.is_ipv4());
+    let [endpoints4, endpoints6] = by_family(&needs.endpoints, IpAddr::is_ipv4);
     let [cidrs4, cidrs6] = by_family(&needs.cidrs, |(_, net)| matches!(net, IpNet::V4(_)));
     let (endpoints, cidrs) = (endpoints4.max(endpoints6) + needs.name_services, cidrs4.max(cidrs6));
     for (what, needed, room, key) in [
