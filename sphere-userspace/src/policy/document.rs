@@ -40,6 +40,11 @@ impl<'a> Fields<'a> {
     /// The value of a key.
     pub(super) fn take(&mut self, key: &str) -> Option<Value<'a>> {
         self.known.push(key.to_owned());
+        self.get(key)
+    }
+
+    /// The value of a key that was asked for already, or that only the text knows.
+    pub(super) fn get(&self, key: &str) -> Option<Value<'a>> {
         self.table.get(key).map(|value| Value { value: value.get_ref(), span: value.span() })
     }
 
@@ -93,6 +98,11 @@ impl<'a> Value<'a> {
     /// The truth value, when it is one; nothing is reported otherwise.
     pub(super) fn as_bool(&self) -> Option<bool> {
         self.value.as_bool()
+    }
+
+    /// Whether it is a table; nothing is reported otherwise.
+    pub(super) fn is_table(&self) -> bool {
+        self.value.is_table()
     }
 
     /// Reports that something else was expected.

@@ -3,31 +3,30 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    ops::Range,
     path::Path,
     sync::Arc,
     time::SystemTime,
 };
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 
 use super::{
-    Policy,
+    Policy, across,
     date::Date,
     diagnostic::{self, Diagnostic, PolicyErrors, Severity, Source},
     document::Fields,
     findings::Findings,
     group::{AttachMode, Interface, InterfaceName, OtherSources, Server},
-    group_file::{self, Written, WrittenInterface},
+    group_file::{self, Written},
+    port_file::{self, WrittenInterface},
     profile::Library,
+    reserved::Reserved,
     room,
     settings_file::{self, LimitPlaces},
 };
 
 /// Version of the policy format.
 const FORMAT: u32 = 1;
-/// Groups that a policy may have: what the kernel's tables of groups hold.
-const MAX_GROUPS: usize = sphere_common::abi::MAX_GROUPS as usize;
 
 /// Reads a policy file.
 ///
@@ -39,7 +38,7 @@ pub fn load(path: &Path) -> Result<Policy, PolicyErrors> {
         Ok(text) => {
             let directory = path.parent().unwrap_or(Path::new(""));
             let source = Source::new(path.display().to_string(), text.strip_prefix('\u{feff}').unwrap_or(&text));
-            read(&source, &Library { directory: Some(directory), today: Some(Date::of(SystemTime::now())) })
+            read(&source, Library::new(Some(directory), Some(Date::of(SystemTime::now()))))
         }
         Err(error) => Err(PolicyErrors::new(vec![Diagnostic {
             severity: Severity::Error,
@@ -57,10 +56,10 @@ pub fn load(path: &Path) -> Result<Policy, PolicyErrors> {
 ///
 /// Everything that is wrong with it, each with its place.
 pub fn parse(text: &str, origin: &str) -> Result<Policy, PolicyErrors> {
-    read(&Source::new(origin, text), &Library { directory: None, today: None })
+    read(&Source::new(origin, text), Library::new(None, None))
 }
 
-fn read(source: &Arc<Source>, library: &Library<'_>) -> Result<Policy, PolicyErrors> {
+fn read(source: &Arc<Source>, mut library: Library<'_>) -> Result<Policy, PolicyErrors> {
     let mut findings = Findings::new(Arc::clone(source));
     let table = findings.parse(source.text());
     let mut fields = Fields::new(&table.value, 0..0, "the policy");
@@ -83,7 +82,7 @@ fn read(source: &Arc<Source>, library: &Library<'_>) -> Result<Policy, PolicyErr
     }
     let interfaces = fields.take("interface").map(|value| value.tables("an interface", &mut findings));
     let interfaces = interfaces.unwrap_or_default().into_iter();
-    let interfaces: Vec<_> = interfaces.filter_map(|fields| group_file::interface(fields, &mut findings)).collect();
+    let interfaces: Vec<_> = interfaces.filter_map(|fields| port_file::interface(fields, &mut findings)).collect();
     let servers = policy.resolver.servers.iter().map(|server| Server::Address(server.ip()));
     let defaults: BTreeSet<Server> = servers.chain([Server::Gateway]).collect();
     let groups = fields.take("group").map(|value| value.tables("a group", &mut findings)).unwrap_or_default();
@@ -93,13 +92,14 @@ fn read(source: &Arc<Source>, library: &Library<'_>) -> Result<Policy, PolicyErr
     }
     let groups = groups.into_iter();
     let groups: Vec<Written> =
-        groups.filter_map(|fields| group_file::group(fields, &mut findings, (library, &defaults))).collect();
+        groups.map(|fields| group_file::group(fields, &mut findings, (&mut library, &defaults))).collect();
     fields.finish(&mut findings);
-    check(&groups, &mut findings);
-    policy.reserved = groups.iter().flat_map(|written| &written.reserved).copied().collect();
+    policy.reserved = groups.iter().flat_map(|written| &written.reserved).map(|net| net.value).collect();
+    across::check(&groups, &Reserved::new(policy.reserved.iter().copied()), &mut findings);
+    room::check_groups(&groups, &mut findings);
     policy.interfaces = ports(&groups, interfaces, &mut findings);
     policy.groups = groups.into_iter().map(|written| written.group).collect();
-    room::check(&policy, &limit_places, &mut findings);
+    room::check_limits(&policy, &limit_places, &mut findings);
     let mut diagnostics = findings.into_diagnostics();
     if diagnostics.iter().any(|found| found.severity == Severity::Error) {
         return Err(PolicyErrors::new(diagnostics));
@@ -107,50 +107,6 @@ fn read(source: &Arc<Source>, library: &Library<'_>) -> Result<Policy, PolicyErr
     diagnostic::sort(&mut diagnostics);
     policy.warnings = diagnostics;
     Ok(policy)
-}
-
-/// Checks across groups: names, number, subnets that overlap or are reserved.
-fn check(groups: &[Written], findings: &mut Findings) {
-    if let Some(beyond) = groups.get(MAX_GROUPS) {
-        let message = format!("the policy has {} groups, more than {MAX_GROUPS}", groups.len());
-        findings.error(
-            &beyond.name_at,
-            message,
-            "merge groups that have the same rules: a group may have many subnets",
-        );
-    }
-    let mut names: BTreeMap<&str, &Range<usize>> = BTreeMap::new();
-    for written in groups {
-        let name = written.group.name.as_str();
-        if let Some(first) = names.insert(name, &written.name_at) {
-            let message = format!("two groups are called `{name}`");
-            findings.error_beside(&written.name_at, (message, "rename one"), (first, "the first one"));
-        }
-    }
-    let reserved: BTreeSet<Ipv4Net> = groups.iter().flat_map(|written| &written.reserved).copied().collect();
-    let mut seen: Vec<(&Written, IpNet, &Range<usize>)> = Vec::new();
-    for written in groups {
-        for (net, span) in &written.subnets {
-            if let IpNet::V4(net) = net
-                && let Some(taken) = reserved.iter().find(|taken| overlap(IpNet::V4(**taken), IpNet::V4(*net)))
-            {
-                let message = format!("`{net}` overlaps {taken}, which a profile reserves");
-                findings.error(span, message, "that prefix never appears on a device port: name the devices' subnet");
-            }
-            let shares = |other: &Written| !other.group.interfaces.is_disjoint(&written.group.interfaces);
-            let clash = seen.iter().find(|(other, taken, _)| shares(other) && overlap(*taken, *net));
-            if let Some((other, taken, first)) = clash {
-                let message = format!("`{net}` overlaps {taken} of group `{}` on the same interface", other.group.name);
-                let remedy = "give each address to one group only";
-                findings.error_beside(span, (message, remedy), (first, "overlaps this one"));
-            }
-            seen.push((written, *net, span));
-        }
-    }
-}
-
-fn overlap(a: IpNet, b: IpNet) -> bool {
-    a.contains(&b) || b.contains(&a)
 }
 
 /// Every port that a group names, with what `[[interface]]` says of it.

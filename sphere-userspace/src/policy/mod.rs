@@ -5,6 +5,7 @@
 //! network or the kernel. Invariant: what [`load()`] gives back can be compiled into tables without another check of
 //! its meaning, and no input makes it panic.
 
+mod across;
 mod date;
 mod diagnostic;
 mod document;
@@ -13,10 +14,14 @@ mod group;
 mod group_file;
 mod load;
 mod name;
+mod port_file;
 mod profile;
 mod profile_file;
 mod profile_options;
+mod reserved;
 mod room;
+mod room_of_names;
+mod rule_file;
 mod service;
 mod settings;
 mod settings_file;

@@ -14,6 +14,7 @@ use std::{
     fs,
     ops::Range,
     path::Path,
+    rc::Rc,
     sync::Arc,
 };
 
@@ -37,9 +38,11 @@ const SHIPPED: &[(&str, &str)] =
 /// Where profiles are found: the shipped ones by name, others by path beside the policy.
 pub(super) struct Library<'a> {
     /// Directory that relative paths start from; `None` where no files may be read.
-    pub(super) directory: Option<&'a Path>,
+    directory: Option<&'a Path>,
     /// Today, to tell profiles past their date; `None` when it does not matter.
-    pub(super) today: Option<Date>,
+    today: Option<Date>,
+    /// What was read, by the name in the policy; `None` for what is wrong, and was reported.
+    read: BTreeMap<String, Option<Rc<Profile>>>,
 }
 
 /// A profile.
@@ -47,6 +50,7 @@ pub(super) struct Library<'a> {
 pub(super) struct Profile {
     pub(super) name: String,
     pub(super) version: String,
+    pub(super) valid_until: Date,
     pub(super) reserved: BTreeSet<Ipv4Net>,
     pub(super) options: BTreeMap<String, Kind>,
     pub(super) endpoints: Vec<Endpoint>,
@@ -76,21 +80,26 @@ pub(super) struct Endpoint {
     pub(super) row: usize,
 }
 
-impl Library<'_> {
-    /// The profile of this name or path. What is wrong with it is reported.
-    pub(super) fn find(&self, name: &Located<&str>, findings: &mut Findings) -> Option<Profile> {
-        let source = match SHIPPED.iter().find(|(shipped, _)| *shipped == name.value) {
-            Some((shipped, text)) => Source::new(format!("profile {shipped}"), *text),
-            None => self.read(name, findings)?,
+impl<'a> Library<'a> {
+    /// Nothing read yet.
+    pub(super) const fn new(directory: Option<&'a Path>, today: Option<Date>) -> Self {
+        Self { directory, today, read: BTreeMap::new() }
+    }
+
+    /// The profile of this name or path. What is wrong with it is reported once, however often it is named.
+    pub(super) fn find(&mut self, name: &Located<&str>, findings: &mut Findings) -> Option<Rc<Profile>> {
+        let profile = match self.read.get(name.value) {
+            Some(profile) => profile.clone()?,
+            None => {
+                let source = self.source(name, findings)?;
+                let mut own = Findings::new(Arc::clone(&source));
+                let profile = profile_file::read(&source, &mut own).filter(|_| !own.has_errors()).map(Rc::new);
+                findings.extend(own.into_diagnostics());
+                self.read.insert(name.value.to_owned(), profile.clone());
+                profile?
+            }
         };
-        let mut own = Findings::new(Arc::clone(&source));
-        let profile = profile_file::read(&source, &mut own);
-        let broken = own.has_errors();
-        findings.extend(own.into_diagnostics());
-        if broken {
-            return None;
-        }
-        let (profile, valid_until) = profile?;
+        let valid_until = profile.valid_until;
         if self.today.is_some_and(|today| today > valid_until) {
             let message = format!("the profile `{}` was valid until {valid_until}", profile.name);
             findings.warn(&name.span, message, "look for a newer one: endpoints may have changed");
@@ -98,7 +107,14 @@ impl Library<'_> {
         Some(profile)
     }
 
-    fn read(&self, name: &Located<&str>, findings: &mut Findings) -> Option<Arc<Source>> {
+    fn source(&self, name: &Located<&str>, findings: &mut Findings) -> Option<Arc<Source>> {
+        match SHIPPED.iter().find(|(shipped, _)| *shipped == name.value) {
+            Some((shipped, text)) => Some(Source::new(format!("profile {shipped}"), *text)),
+            None => self.file(name, findings),
+        }
+    }
+
+    fn file(&self, name: &Located<&str>, findings: &mut Findings) -> Option<Arc<Source>> {
         let known: Vec<&str> = SHIPPED.iter().map(|(shipped, _)| *shipped).collect();
         let is_path = name.value.contains(['/', '.']);
         let (Some(directory), true) = (self.directory, is_path) else {

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 
 use super::{
-    date::Date,
     diagnostic::Source,
     document::Fields,
     findings::Findings,
@@ -15,8 +14,8 @@ use super::{
     values,
 };
 
-/// Reads a profile file: the profile, and the day until which it is valid.
-pub(super) fn read(source: &Source, findings: &mut Findings) -> Option<(Profile, Date)> {
+/// Reads a profile file.
+pub(super) fn read(source: &Source, findings: &mut Findings) -> Option<Profile> {
     let table = findings.parse(source.text());
     let mut fields = Fields::new(&table.value, table.span.clone(), "a profile");
     let mut text = |key, findings: &mut Findings| {
@@ -50,7 +49,7 @@ pub(super) fn read(source: &Source, findings: &mut Findings) -> Option<(Profile,
     let numbered = tables.unwrap_or_default().into_iter().enumerate();
     let endpoints = numbered.filter_map(|(index, fields)| endpoint(fields, findings, (index + 1, &options))).collect();
     fields.finish(findings);
-    Some((Profile { name: name?, version: version?, reserved, options, endpoints }, valid_until?))
+    Some(Profile { name: name?, version: version?, valid_until: valid_until?, reserved, options, endpoints })
 }
 
 fn option(mut fields: Fields<'_>, findings: &mut Findings) -> Option<Kind> {

@@ -3,17 +3,27 @@
 //! Only what the text says is counted. The gateway's own addresses, and those that names lead to beyond the first,
 //! are known to a running daemon alone.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{collections::BTreeSet, net::IpAddr, ops::Range};
 
 use ipnet::IpNet;
+use sphere_common::abi::MAX_RESERVED;
 
 use super::{
     Policy,
-    findings::Findings,
+    findings::{Findings, Located},
     group::{Group, Server, Target},
+    group_file::Written,
+    room_of_names,
     service::Service,
     settings_file::LimitPlaces,
 };
+
+/// Groups that the data plane's tables of groups hold.
+const MAX_GROUPS: usize = sphere_common::abi::MAX_GROUPS as usize;
+/// Subnets that its table of subnets holds, each for one interface.
+const MAX_SUBNETS: usize = 1024;
+/// Interfaces that its table of ports holds.
+const MAX_INTERFACES: usize = 256;
 
 /// Number of a group in the order of the file, address or prefix, protocol and port.
 type Key<T> = (usize, T, (u8, u16));
@@ -30,7 +40,7 @@ struct Needs {
 }
 
 /// Reports what does not fit, at the key of `[limits]` that gives too little room.
-pub(super) fn check(policy: &Policy, places: &LimitPlaces, findings: &mut Findings) {
+pub(super) fn check_limits(policy: &Policy, places: &LimitPlaces, findings: &mut Findings) {
     let needs = Needs::of(policy);
     let limits = &policy.limits;
     let [endpoints4, endpoints6] = by_family(&needs.endpoints, IpAddr::is_ipv4);
@@ -51,6 +61,59 @@ pub(super) fn check(policy: &Policy, places: &LimitPlaces, findings: &mut Findin
             findings.error(&places.of(key), message, format!("raise `{key}` in [limits] to {needed} or more{remedy}"));
         }
     }
+}
+
+/// Reports groups, subnets, interfaces and reserved prefixes beyond what the data plane holds, at the first too many.
+pub(super) fn check_groups(groups: &[Written], findings: &mut Findings) {
+    let names = groups.iter().map(|written| (1, written.name_at.as_ref().unwrap_or(&written.at)));
+    if let Some((at, needed)) = beyond(names, MAX_GROUPS) {
+        let remedy = "merge groups that have the same rules: a group may have many subnets";
+        findings.error(at, format!("the policy has {needed} groups, more than {MAX_GROUPS}"), remedy);
+    }
+    let subnets = groups.iter().flat_map(|written| {
+        let each = written.group.interfaces.len();
+        written.subnets.iter().map(move |subnet| (each, &subnet.span))
+    });
+    if let Some((at, needed)) = beyond(subnets, MAX_SUBNETS) {
+        let message = format!("the policy has {needed} pairs of a subnet and an interface, more than {MAX_SUBNETS}");
+        findings.error(at, message, "write fewer and wider subnets, or name fewer interfaces in a group");
+    }
+    let interfaces = first_of_each(groups.iter().flat_map(|written| &written.interfaces));
+    if let Some((at, needed)) = beyond(interfaces, MAX_INTERFACES) {
+        let message = format!("the policy names {needed} interfaces, more than {MAX_INTERFACES}");
+        findings.error(at, message, "put devices behind fewer interfaces, such as a bridge");
+    }
+    let reserved = first_of_each(groups.iter().flat_map(|written| &written.reserved));
+    if let Some((at, needed)) = beyond(reserved, MAX_RESERVED) {
+        let message = format!("the profiles of the policy reserve {needed} prefixes, more than {MAX_RESERVED}");
+        findings.error(at, message, "use fewer profiles that reserve prefixes, or reserve fewer and wider ones");
+    }
+    for written in groups {
+        room_of_names::check(written, findings);
+    }
+}
+
+/// Each value where it stands first, as one.
+fn first_of_each<'a, T: Ord>(
+    all: impl Iterator<Item = &'a Located<T>>,
+) -> impl Iterator<Item = (usize, &'a Range<usize>)>
+where
+    T: 'a,
+{
+    let mut seen = BTreeSet::new();
+    all.filter(move |located| seen.insert(&located.value)).map(|located| (1, &located.span))
+}
+
+/// The place that goes beyond a number, and how many there are in all; `None` when all fit.
+fn beyond<'a>(all: impl Iterator<Item = (usize, &'a Range<usize>)>, most: usize) -> Option<(&'a Range<usize>, usize)> {
+    let (mut total, mut at) = (0, None);
+    for (count, place) in all {
+        total += count;
+        if total > most {
+            at = at.or(Some(place));
+        }
+    }
+    at.map(|at| (at, total))
 }
 
 /// How many entries are IPv4 ones, and how many are not.

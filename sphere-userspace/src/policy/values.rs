@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::{
     document::Value,
-    findings::Findings,
+    findings::{Findings, Located},
     group::Server,
     name::{DomainName, NameError, NamePattern},
     service::Service,
@@ -116,14 +116,16 @@ pub(super) fn services(value: &Value<'_>, findings: &mut Findings) -> BTreeSet<S
     list.iter().filter_map(|service| service.parsed::<Service>(findings, REMEDY)).map(|found| found.value).collect()
 }
 
-/// A list of servers: addresses, or "gateway".
-pub(super) fn servers(value: &Value<'_>, findings: &mut Findings) -> BTreeSet<Server> {
-    let Some(list) = value.array("addresses or \"gateway\"", findings) else {
-        return BTreeSet::new();
+/// A list of servers: addresses, or "gateway". `None` when it is no list, or when none of its servers is usable.
+pub(super) fn servers(value: &Value<'_>, findings: &mut Findings) -> Option<Vec<Located<Server>>> {
+    let list = value.array("addresses or \"gateway\"", findings)?;
+    let server = |value: &Value<'_>, findings: &mut Findings| {
+        let server = match value.as_str() {
+            Some("gateway") => Server::Gateway,
+            _ => Server::Address(address(value, findings)?),
+        };
+        Some(Located { value: server, span: value.span().clone() })
     };
-    let server = |value: &Value<'_>, findings: &mut Findings| match value.as_str() {
-        Some("gateway") => Some(Server::Gateway),
-        _ => address(value, findings).map(Server::Address),
-    };
-    list.iter().filter_map(|value| server(value, findings)).collect()
+    let servers: Vec<_> = list.iter().filter_map(|value| server(value, findings)).collect();
+    (servers.len() == list.len() || !servers.is_empty()).then_some(servers)
 }
