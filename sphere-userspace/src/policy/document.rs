@@ -48,6 +48,11 @@ impl<'a> Fields<'a> {
         self.table.get(key).map(|value| Value { value: value.get_ref(), span: value.span() })
     }
 
+    /// Whether the key is one that was asked for.
+    pub(super) fn knows(&self, key: &str) -> bool {
+        self.known.iter().any(|known| known == key)
+    }
+
     /// The value of a key that must be there.
     pub(super) fn require(&mut self, key: &str, findings: &mut Findings) -> Option<Value<'a>> {
         let value = self.take(key);
@@ -60,7 +65,7 @@ impl<'a> Fields<'a> {
     /// Keys that nobody asked for.
     pub(super) fn rest(&self) -> Vec<Located<&'a str>> {
         let keys = self.table.keys().map(|key| Located { value: key.get_ref().as_ref(), span: key.span() });
-        keys.filter(|key| !self.known.iter().any(|known| known == key.value)).collect()
+        keys.filter(|key| !self.knows(key.value)).collect()
     }
 
     /// Reports the keys that nobody asked for.

@@ -14,7 +14,7 @@ use super::{
     group::{DnsPolicy, Group, GroupName, InterfaceName, Mode, Rule, Server},
     port_file,
     profile::{self, Library},
-    profile_options, rule_file, values,
+    profile_choice, rule_file, values,
 };
 
 /// A group as it was written: the group, and where its parts stand.
@@ -162,6 +162,12 @@ fn profiles(fields: &mut Fields<'_>, findings: &mut Findings, library: &mut Libr
             used.unusable += 1;
             continue;
         };
+        if fields.knows(&profile.name) {
+            let message = format!("the profile `{}` is called like a key of groups", profile.name);
+            findings.error(&at, message, "give the profile another name");
+            used.unusable += 1;
+            continue;
+        }
         if used.versions.insert(profile.name.clone(), profile.version.clone()).is_some() {
             let remedy = "remove one of the two";
             findings.error(&at, format!("the profile `{}` is named twice", profile.name), remedy);
@@ -183,8 +189,8 @@ fn profiles(fields: &mut Fields<'_>, findings: &mut Findings, library: &mut Libr
     for (profile, at) in loaded {
         let table = options.get(profile.name.as_str());
         let table = table.and_then(|value| value.table("the options of a profile", findings));
-        let chosen = profile_options::choose(&profile, table, findings);
-        used.rules.extend(profile::expand(&profile, &chosen, &at));
+        let chosen = profile_choice::choose(&profile, table, findings);
+        used.rules.extend(profile::expand(&profile, &chosen, (&at, findings)));
     }
     used
 }

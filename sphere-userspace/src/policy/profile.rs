@@ -26,9 +26,10 @@ use super::{
     findings::{Findings, Located},
     group::{Need, Origin, Rule, Target},
     name::{DomainName, NamePattern},
+    profile_choice::Chosen,
     profile_file,
-    profile_options::Chosen,
     service::Service,
+    values,
 };
 
 /// Profiles that ship with the daemon: name and text.
@@ -122,7 +123,7 @@ impl<'a> Library<'a> {
             findings.error(&name.span, format!("unknown profile `{}`", name.value), remedy);
             return None;
         };
-        let path = directory.join(name.value);
+        let path = directory.join(name.value.strip_prefix("./").unwrap_or(name.value));
         match fs::read_to_string(&path) {
             Ok(text) => Some(Source::new(path.display().to_string(), text)),
             Err(error) => {
@@ -136,7 +137,11 @@ impl<'a> Library<'a> {
 
 /// The rules of a profile with the options that the policy chose, each with its place in the policy: where an option
 /// names a server or a label, else `at`, where the profile is named.
-pub(super) fn expand(profile: &Profile, chosen: &Chosen, at: &Range<usize>) -> Vec<Located<Rule>> {
+pub(super) fn expand(
+    profile: &Profile,
+    chosen: &Chosen,
+    (at, findings): (&Range<usize>, &mut Findings),
+) -> Vec<Located<Rule>> {
     let mut rules = Vec::new();
     if let Some((target, service)) = &chosen.proxy {
         let purpose = "proxy for all device traffic".to_owned();
@@ -159,7 +164,7 @@ pub(super) fn expand(profile: &Profile, chosen: &Chosen, at: &Range<usize>) -> V
             }
             continue;
         }
-        rules.extend(endpoint.names(chosen, at).into_iter().map(|name| row.name(name)));
+        rules.extend(endpoint.names(chosen, (at, findings)).into_iter().map(|name| row.name(name)));
     }
     rules
 }
@@ -207,16 +212,14 @@ impl Endpoint {
     }
 
     /// The names of the endpoint: one, or one for each entry of its list.
-    fn names(&self, chosen: &Chosen, at: &Range<usize>) -> Vec<Located<DomainName>> {
-        let name = |text: &str, span: &Range<usize>| {
-            DomainName::parse(text).ok().map(|value| Located { value, span: span.clone() })
-        };
-        match &self.each {
-            None => name(&self.host, at).into_iter().collect(),
+    fn names(&self, chosen: &Chosen, (at, findings): (&Range<usize>, &mut Findings)) -> Vec<Located<DomainName>> {
+        let texts = match &self.each {
+            None => vec![Located { value: self.host.clone(), span: at.clone() }],
             Some(option) => {
-                let entries = chosen.lists.get(option).map(Vec::as_slice).unwrap_or_default();
-                entries.iter().filter_map(|entry| name(&self.host.replace("{}", &entry.value), &entry.span)).collect()
+                let entries = chosen.lists.get(option).map(Vec::as_slice).unwrap_or_default().iter();
+                entries.map(|entry| entry.map_ref(|entry| self.host.replace("{}", entry))).collect()
             }
-        }
+        };
+        texts.into_iter().filter_map(|text| values::fitting_name(&text, findings)).collect()
     }
 }

@@ -94,12 +94,9 @@ pub(super) fn check_groups(groups: &[Written], findings: &mut Findings) {
 }
 
 /// Each value where it stands first, as one.
-fn first_of_each<'a, T: Ord>(
+fn first_of_each<'a, T: Ord + 'a>(
     all: impl Iterator<Item = &'a Located<T>>,
-) -> impl Iterator<Item = (usize, &'a Range<usize>)>
-where
-    T: 'a,
-{
+) -> impl Iterator<Item = (usize, &'a Range<usize>)> {
     let mut seen = BTreeSet::new();
     all.filter(move |located| seen.insert(&located.value)).map(|located| (1, &located.span))
 }

@@ -42,18 +42,21 @@ pub(super) fn check(written: &Written, findings: &mut Findings) {
     }
 }
 
+/// What tells one rule from others: pattern, services, and whether private addresses count.
+type Label<'a> = (&'a NamePattern, &'a BTreeSet<Service>, bool);
+
 /// What rules about one pattern open.
 #[derive(Default)]
 struct Opened<'a> {
-    /// Services, each with what tells its rule from others.
-    services: BTreeSet<((&'a BTreeSet<Service>, bool), &'a NamePattern, Service)>,
+    /// Services, each with its rule.
+    services: BTreeSet<(Label<'a>, Service)>,
     last: Option<&'a Range<usize>>,
 }
 
 impl<'a> Opened<'a> {
     fn add(&mut self, (pattern, rule): (&'a NamePattern, &'a Rule), at: &'a Range<usize>) {
-        let label = (&rule.services, rule.allow_private);
-        self.services.extend(rule.services.iter().map(|service| (label, pattern, *service)));
+        let label = (pattern, &rule.services, rule.allow_private);
+        self.services.extend(rule.services.iter().map(|service| (label, *service)));
         self.last = self.last.into_iter().chain([at]).max_by_key(|at| at.start);
     }
 }

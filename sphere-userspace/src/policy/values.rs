@@ -1,6 +1,6 @@
 //! Values that several tables share: prefixes, names, services, servers.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{collections::BTreeSet, net::IpAddr, ops::Range};
 
 use ipnet::IpNet;
 
@@ -75,9 +75,7 @@ pub(super) fn host(value: &Value<'_>, findings: &mut Findings) -> Option<NamePat
     };
     let (NamePattern::Exact(name) | NamePattern::Below(name)) = &pattern;
     // Below a name, the shortest name has two bytes more: as many as the star and its dot.
-    if pattern.to_string().len() > MAX_NAME_BYTES {
-        let message = format!("the name is longer than {MAX_NAME_BYTES} bytes");
-        findings.error(&text.span, message, "the kernel's table of names cannot hold it: use a shorter alias");
+    if !fits(&pattern.to_string(), &text.span, findings) {
         return None;
     }
     if matches!(pattern, NamePattern::Below(_)) && name.labels().count() == 1 {
@@ -90,6 +88,30 @@ pub(super) fn host(value: &Value<'_>, findings: &mut Findings) -> Option<NamePat
         findings.warn(&text.span, "names under `local` are found by multicast DNS, which no router forwards", remedy);
     }
     Some(pattern)
+}
+
+/// Whether the kernel's table of names holds the name; reported if not.
+fn fits(name: &str, at: &Range<usize>, findings: &mut Findings) -> bool {
+    let fits = name.len() <= MAX_NAME_BYTES;
+    if !fits {
+        let message = format!("the name is longer than {MAX_NAME_BYTES} bytes");
+        findings.error(at, message, "the kernel's table of names cannot hold it: use a shorter alias");
+    }
+    fits
+}
+
+/// A name that was put together: it may have become too long.
+pub(super) fn fitting_name(text: &Located<String>, findings: &mut Findings) -> Option<Located<DomainName>> {
+    if !fits(&text.value, &text.span, findings) {
+        return None;
+    }
+    match DomainName::parse(&text.value) {
+        Ok(value) => Some(Located { value, span: text.span.clone() }),
+        Err(error) => {
+            findings.error(&text.span, error.to_string(), "write another label");
+            None
+        }
+    }
 }
 
 /// One name.

@@ -243,6 +243,50 @@ fn no_error_hides_another() {
 }
 
 #[test]
+fn a_group_without_a_usable_name_is_checked_like_any_other() {
+    for name in ["name = \"my cameras\"", "name = 7", ""] {
+        let text = with("name = \"cameras\"", name)
+            .replace("\"lan0\", \"lan1\"", "\"lan0\", \"lan1\", \"lan/2\"")
+            .replace("[\"10.21.0.0/24\"]", "[\"10.20.0.0/16\"]\ndns = \"silence\"")
+            .replace("\"tcp/8554\"", "\"tcp/99999\"");
+        let text = format!("{text}\n[[interface]]\nname = \"lan1\"\n");
+        let errors = invalid(&text);
+        let said = lines(errors.diagnostics());
+        assert_eq!(said.len(), 5, "{said:#?}");
+        for words in ["name", "lan/2", "10.20.0.0/16", "silence", "99999"] {
+            assert!(said.iter().any(|error| error.contains(words)), "`{words}` is not in {said:#?}");
+        }
+    }
+    // It may overlap with others, and they with it.
+    let text = with("name = \"sensors\"", "name = \"\"").replace("10.21.0.0/24", "10.20.0.0/25");
+    let said = errors_of(&text);
+    assert!(said.iter().any(|error| error.contains("of another group on the same interface")), "{said:#?}");
+}
+
+#[test]
+fn every_target_of_a_rule_is_read() {
+    let text = with(
+        "host = \"video.example.net\"",
+        "host = \"video..example.net\"\naddress = \"192.0.2.300\"\ncidr = \"192.0.2.1/24\"",
+    );
+    let said = errors_of(&text);
+    assert_eq!(said.len(), 4, "{said:#?}");
+    for words in ["empty label", "several things", "192.0.2.300", "bits set"] {
+        assert!(said.iter().any(|error| error.contains(words)), "`{words}` is not in {said:#?}");
+    }
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_one_error() {
+    assert_each([
+        replaced("interfaces = [\"lan0\", \"lan1\"]", "interfaces = \"lan7\"", "\"lan7\"", &["in brackets"]),
+        replaced("subnets = [\"10.21.0.0/24\"]", "subnets = \"10.21.0.0/24\"", "\"10.21.0.0/24\"", &["in brackets"]),
+    ]);
+    let errors = lines(invalid(&with("[\"gateway\", \"198.51.100.53\"]", "[\"router\"]")).diagnostics());
+    assert_eq!(errors.len(), 1, "no warning about a resolver that was refused: {errors:?}");
+}
+
+#[test]
 fn broken_syntax_hides_no_wrong_value_and_invents_no_missing_one() {
     let text = with("cidrs = 512", "cidrs = = 512").replace("\"tcp/8554\"", "\"tcp/99999\"");
     let errors = errors_of(&text);

@@ -6,6 +6,7 @@ mod documents;
 mod errors;
 mod meaning;
 mod profile;
+mod profile_file;
 mod random;
 mod room;
 
