@@ -5,7 +5,6 @@
 
 use std::{
     ops::{Bound, Range, RangeBounds, RangeInclusive},
-    str::FromStr,
     time::Duration,
 };
 
@@ -122,21 +121,6 @@ impl<'a> Value<'a> {
         match self.value.as_str() {
             Some(value) => Some(Located { value, span: self.span.clone() }),
             None => self.wrong_type("a text in quotes", findings),
-        }
-    }
-
-    /// A text that stands for something else.
-    pub(super) fn parsed<T>(&self, findings: &mut Findings, remedy: &str) -> Option<Located<T>>
-    where
-        T: FromStr<Err: std::fmt::Display>,
-    {
-        let text = self.string(findings)?;
-        match text.value.parse() {
-            Ok(value) => Some(Located { value, span: text.span }),
-            Err(error) => {
-                findings.error(&self.span, format!("`{}`: {error}", text.value), remedy);
-                None
-            }
         }
     }
 

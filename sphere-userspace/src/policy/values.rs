@@ -9,7 +9,7 @@ use super::{
     findings::{Findings, Located},
     group::Server,
     name::{DomainName, NameError, NamePattern},
-    service::Service,
+    service::{Service, ServiceError},
 };
 
 /// Longest name that the kernel's table of names holds.
@@ -128,14 +128,24 @@ pub(super) fn name(value: &Value<'_>, findings: &mut Findings) -> Option<DomainN
 
 /// A list of services, not empty.
 pub(super) fn services(value: &Value<'_>, findings: &mut Findings) -> BTreeSet<Service> {
-    const REMEDY: &str = "write `tcp/PORT`, `udp/PORT`, `tcp/*`, `udp/*` or `icmp`";
     let Some(list) = value.array("services such as \"tcp/443\"", findings) else {
         return BTreeSet::new();
     };
     if list.is_empty() {
         findings.error(value.span(), "the rule has no ports, so it allows nothing", "name a port, such as \"tcp/443\"");
     }
-    list.iter().filter_map(|service| service.parsed::<Service>(findings, REMEDY)).map(|found| found.value).collect()
+    list.iter().filter_map(|value| service(value, findings)).collect()
+}
+
+fn service(value: &Value<'_>, findings: &mut Findings) -> Option<Service> {
+    let text = value.string(findings)?;
+    let report = |error: ServiceError| {
+        let quoted = format!("`{}`", text.value);
+        let message = error.to_string();
+        let message = if message.contains(&quoted) { message } else { format!("{quoted}: {message}") };
+        findings.error(&text.span, message, error.remedy());
+    };
+    text.value.parse().map_err(report).ok()
 }
 
 /// A list of servers: addresses, or "gateway". `None` when it is no list, or when none of its servers is usable.

@@ -5,6 +5,7 @@ mod check;
 mod documents;
 mod errors;
 mod meaning;
+mod overlap;
 mod profile;
 mod profile_file;
 mod random;
