@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::{
     findings::{Findings, Located},
-    group::InterfaceName,
+    group::{InterfaceName, Server, Target},
     group_file::Written,
     reserved::Reserved,
 };
@@ -18,11 +18,36 @@ use super::{
 pub(super) fn check(groups: &[Written], reserved: &Reserved, findings: &mut Findings) {
     names(groups, findings);
     overlaps(groups, findings);
+    for written in groups {
+        unreached(written, reserved, findings);
+    }
     for subnet in groups.iter().flat_map(|written| &written.subnets) {
         if let Some(taken) = reserved.overlapping(subnet.value) {
             let message = format!("`{}` overlaps {taken}, which a profile reserves", subnet.value);
             let remedy = "that prefix never appears on a device port: name the devices' subnet";
             findings.error(&subnet.span, message, remedy);
+        }
+    }
+}
+
+/// Destinations and sources that are reserved: packets to and from there are denied whatever the rules say.
+fn unreached(written: &Written, reserved: &Reserved, findings: &mut Findings) {
+    let group = &written.group;
+    let targets = group.rules.iter().zip(&written.rules_at).filter_map(|(rule, at)| match &rule.target {
+        Target::Address(address) => Some((IpNet::from(*address), at)),
+        Target::Cidr(net) => Some((*net, at)),
+        Target::Name(_) => None,
+    });
+    let sources = group.inbound.iter().zip(&written.inbound_at).map(|(rule, at)| (rule.from, at));
+    let servers = written.servers.iter().filter_map(|server| match server.value {
+        Server::Address(address) => Some((IpNet::from(address), &server.span)),
+        Server::Gateway => None,
+    });
+    for (net, at) in targets.chain(sources).chain(servers) {
+        if let Some(taken) = reserved.around(net) {
+            let what = if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() };
+            let message = format!("`{what}` lies in {taken}, which a profile reserves");
+            findings.error(at, message, "remove it: that prefix is denied on device ports, whatever the rules say");
         }
     }
 }

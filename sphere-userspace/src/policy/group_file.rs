@@ -29,6 +29,10 @@ pub(super) struct Written {
     pub(super) subnets: Vec<Located<IpNet>>,
     /// Where each rule of the group stands: its target, or what it comes from.
     pub(super) rules_at: Vec<Range<usize>>,
+    /// Where each inbound rule stands.
+    pub(super) inbound_at: Vec<Range<usize>>,
+    /// Resolvers and DHCP servers that it names.
+    pub(super) servers: Vec<Located<Server>>,
     /// Prefixes that its profiles reserve, at the names of the profiles.
     pub(super) reserved: Vec<Located<Ipv4Net>>,
 }
@@ -56,10 +60,12 @@ pub(super) fn group(
     let dhcp_servers = fields.take("dhcp_servers").and_then(|value| values::servers(&value, findings));
     let gateway_access = fields.take("gateway_access").and_then(|value| value.boolean(findings));
     let inbound = fields.take("inbound").map(|value| value.tables("an inbound rule", findings)).unwrap_or_default();
-    let inbound = inbound.into_iter().filter_map(|fields| rule_file::inbound(fields, findings)).collect();
+    let inbound = inbound.into_iter().filter_map(|fields| rule_file::inbound(fields, findings));
+    let (inbound_at, inbound) = inbound.map(|rule| (rule.span, rule.value)).unzip();
     let (rules, profiles) = rules(&mut fields, findings, library);
     let (rules_at, rules) = rules.into_iter().map(|rule| (rule.span, rule.value)).unzip();
     let (name, name_at) = name.map_or_else(|| (GroupName::unknown(), None), |name| (name.value, Some(name.span)));
+    let servers = [&resolvers, &dhcp_servers].into_iter().flatten().flatten().cloned().collect();
     let addresses = |servers: Vec<Located<Server>>| servers.into_iter().map(|server| server.value).collect();
     let group = Group {
         name,
@@ -77,7 +83,8 @@ pub(super) fn group(
         profiles: profiles.versions,
     };
     let at = fields.span().clone();
-    Written { group, name_at, at, interfaces, subnets, rules_at, reserved: profiles.reserved }
+    let reserved = profiles.reserved;
+    Written { group, name_at, at, interfaces, subnets, rules_at, inbound_at, servers, reserved }
 }
 
 /// Reads what the devices may reach: rules of the group's own, and those of its profiles.
@@ -129,9 +136,8 @@ fn subnets(value: &Value<'_>, findings: &mut Findings) -> Vec<Located<IpNet>> {
     }
     let read = |value: &Value<'_>, findings: &mut Findings| {
         let net = values::prefix(value, findings)?;
-        let network = net.network();
-        let link_local = matches!(network, std::net::IpAddr::V6(address) if address.is_unicast_link_local());
-        if net.prefix_len() == 0 || network.is_multicast() || network.is_loopback() || link_local {
+        let link_local = matches!(net, IpNet::V6(net) if net.addr().is_unicast_link_local());
+        if net.prefix_len() == 0 || values::unreachable(net).is_some() || link_local {
             let remedy = "name the addresses that your devices have";
             findings.error(value.span(), format!("`{net}` is no subnet of devices"), remedy);
             return None;

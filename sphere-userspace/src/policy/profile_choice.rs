@@ -1,6 +1,6 @@
 //! What a policy chooses of the options that a profile declares.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use super::{
     document::{Fields, Value},
@@ -96,8 +96,8 @@ fn choose_one((name, kind): (&str, &Kind), value: &Value<'_>, chosen: &mut Chose
 
 /// A name or an address.
 fn target(value: &Value<'_>, findings: &mut Findings) -> Option<Located<Target>> {
-    let target = match value.as_str().map(str::parse) {
-        Some(Ok(address)) => Target::Address(address),
+    let target = match value.as_str().map(str::parse::<IpAddr>) {
+        Some(Ok(_)) => Target::Address(values::address(value, findings)?),
         _ => Target::Name(NamePattern::Exact(values::name(value, findings)?)),
     };
     Some(Located { value: target, span: value.span().clone() })

@@ -13,6 +13,7 @@ use super::{
     findings::Findings,
     settings::{DaemonSettings, DeniedSink, FlowTimeouts, Limits, ResolverSettings},
 };
+use crate::resolve::Special;
 
 /// Fields of a settings table: a key, where its value goes, and what bounds it.
 macro_rules! fields {
@@ -106,13 +107,18 @@ fn server_address(value: &Value<'_>, findings: &mut Findings) -> Option<SocketAd
     let text = value.string(findings)?;
     let bare = text.value.parse::<IpAddr>().map(|address| SocketAddr::new(address, 53));
     match bare.or_else(|_no_address| text.value.parse::<SocketAddr>()) {
-        Ok(server) if server.port() != 0 && !server.ip().is_unspecified() => Some(server),
+        Ok(server) if server.port() != 0 && is_server(server.ip()) => Some(server),
         Ok(_) | Err(_) => {
             let remedy = "write an address, or an address and a port: \"192.0.2.53\", \"[2001:db8::53]:5353\"";
             findings.error(&text.span, format!("`{}` is no server address", text.value), remedy);
             None
         }
     }
+}
+
+/// Whether a server can have the address: that of a host, or one of the gateway's own.
+fn is_server(address: IpAddr) -> bool {
+    Special::of(address).is_none_or(|special| special.is_reachable() || special == Special::Loopback)
 }
 
 /// Where `[limits]` stands, and where the values of its keys stand.

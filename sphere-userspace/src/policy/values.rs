@@ -11,6 +11,7 @@ use super::{
     name::{DomainName, NameError, NamePattern},
     service::{Service, ServiceError},
 };
+use crate::resolve::Special;
 
 /// Longest name that the kernel's table of names holds.
 const MAX_NAME_BYTES: usize = sphere_common::name::MAX_NAME_BYTES;
@@ -38,22 +39,42 @@ pub(super) fn prefix(value: &Value<'_>, findings: &mut Findings) -> Option<IpNet
     }
 }
 
-/// One address.
+/// The address of a host that can be reached through a gateway.
 pub(super) fn address(value: &Value<'_>, findings: &mut Findings) -> Option<IpAddr> {
     let text = value.string(findings)?;
-    match text.value.parse::<IpAddr>() {
-        Ok(address) if address.is_unspecified() || address.is_multicast() => {
-            let remedy = "name the address of one host";
-            findings.error(&text.span, format!("`{address}` is no address of a host"), remedy);
-            None
-        }
-        Ok(address) => Some(address),
-        Err(_) => {
-            let remedy = "write an IPv4 or IPv6 address; names go into `host`, prefixes into `cidr`";
-            findings.error(&text.span, format!("`{}` is no address", text.value), remedy);
-            None
-        }
+    let Ok(address) = text.value.parse::<IpAddr>() else {
+        let remedy = "write an IPv4 or IPv6 address; names go into `host`, prefixes into `cidr`";
+        findings.error(&text.span, format!("`{}` is no address", text.value), remedy);
+        return None;
+    };
+    let Some(special) = Special::of(address).filter(|special| !special.is_reachable()) else { return Some(address) };
+    let remedy = match (special, address) {
+        (Special::Mapped, IpAddr::V6(v6)) => match v6.to_ipv4_mapped() {
+            Some(v4) => format!("write \"{v4}\""),
+            None => "name the address of one host".to_owned(),
+        },
+        (Special::Loopback, _) => "devices reach only themselves there: name an address on the network".to_owned(),
+        _ => "name the address of one host".to_owned(),
+    };
+    findings.error(&text.span, format!("`{address}` is no address of a host: it is {special}"), remedy);
+    None
+}
+
+/// A prefix in which there are hosts that can be reached through a gateway.
+pub(super) fn hosts(value: &Value<'_>, findings: &mut Findings) -> Option<IpNet> {
+    let net = prefix(value, findings)?;
+    if let Some(special) = unreachable(net) {
+        let message = format!("no host has an address in `{net}`: it is {special}");
+        findings.error(value.span(), message, "name the prefix of hosts");
+        return None;
     }
+    Some(net)
+}
+
+/// Why no host can have an address in the prefix; `None` when one can.
+pub(super) fn unreachable(net: IpNet) -> Option<Special> {
+    let [first, last] = [net.network(), net.broadcast()].map(Special::of);
+    first.filter(|special| first == last && !special.is_reachable())
 }
 
 /// A name, or `*.` and a name.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::policy::{Diagnostic, Group, Policy, PolicyErrors, wrap};
+use crate::policy::{Diagnostic, Group, Policy, PolicyErrors, Target, wrap};
 
 /// Writes the policy: each group with what its devices may reach, and who may reach them.
 ///
@@ -23,7 +23,8 @@ pub fn write_policy(output: &mut impl Write, policy: &Policy) -> io::Result<()> 
         }
         writeln!(output, "\n  may reach")?;
         for rule in &group.rules {
-            let private = if rule.allow_private { " (private addresses too)" } else { "" };
+            let is_name = matches!(rule.target, Target::Name(_));
+            let private = if is_name && rule.allow_private { " (private addresses too)" } else { "" };
             writeln!(output, "    {}{private}", rule.target)?;
             let services = words(&rule.services);
             let purpose = rule.purpose.as_deref().unwrap_or_default();

@@ -81,6 +81,18 @@ fn warnings_are_shown_and_the_policy_is_valid() {
     assert!(said.contains("warning") && said.contains("lan7"), "{said}");
 }
 
+#[test]
+fn names_that_may_lead_to_private_addresses_are_marked() {
+    let directory = Directory::new("check-private");
+    let options = "ntp = [\"ntp.example.net\", \"10.20.0.123\"]";
+    let output = check(&[], &directory.write("policy.toml", with("ntp = true", options)));
+    let shown = String::from_utf8(output.stdout).unwrap();
+    for name in ["ntp.example.net", "nas.example.com"] {
+        assert!(shown.contains(&format!("    {name} (private addresses too)\n")), "{shown}");
+    }
+    assert_eq!(shown.matches("private addresses").count(), 2, "an address is what it is:\n{shown}");
+}
+
 /// Columns of a line of a report.
 const COLUMNS: usize = 80;
 

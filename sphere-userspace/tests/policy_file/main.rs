@@ -10,6 +10,7 @@ mod profile;
 mod profile_file;
 mod random;
 mod room;
+mod targets;
 
 use std::path::PathBuf;
 
