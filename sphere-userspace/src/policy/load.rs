@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    net::SocketAddr,
     path::Path,
     sync::Arc,
     time::SystemTime,
@@ -83,7 +84,9 @@ fn read(source: &Arc<Source>, mut library: Library<'_>) -> Result<Policy, Policy
     let interfaces = fields.take("interface").map(|value| value.tables("an interface", &mut findings));
     let interfaces = interfaces.unwrap_or_default().into_iter();
     let interfaces: Vec<_> = interfaces.filter_map(|fields| port_file::interface(fields, &mut findings)).collect();
-    let servers = policy.resolver.servers.iter().map(|server| Server::Address(server.ip()));
+    // What listens on loopback answers the gateway alone.
+    let servers = policy.resolver.servers.iter().map(SocketAddr::ip).filter(|address| !address.is_loopback());
+    let servers = servers.map(Server::Address);
     let defaults: BTreeSet<Server> = servers.chain([Server::Gateway]).collect();
     let groups = fields.take("group").map(|value| value.tables("a group", &mut findings)).unwrap_or_default();
     if groups.is_empty() {
