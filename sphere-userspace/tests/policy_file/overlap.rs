@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 use proptest::prelude::*;
-use sphere_userspace::policy;
+use sphere_userspace::policy::{self, Diagnostic};
 
 use crate::errors::{assert_each, replaced};
 use crate::{GOOD, ORIGIN, invalid, place_of, with};
@@ -89,8 +89,7 @@ fn among_very_many_subnets_the_one_that_overlaps_is_found() {
     subnets.push("10.7.7.16/29".parse().unwrap());
     let (text, places) = written(&[(vec![0], subnets)]);
     let errors = invalid(&text);
-    let lines: Vec<_> =
-        errors.diagnostics().iter().filter_map(|found| found.position()).map(|(line, _)| line).collect();
+    let lines: Vec<_> = errors.diagnostics().iter().filter_map(Diagnostic::position).map(|(line, _)| line).collect();
     // Too many at the 1025th, and the overlap at the last.
     assert_eq!(lines, [places[1024].0, places[40_000].0]);
 }
