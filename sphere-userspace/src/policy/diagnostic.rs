@@ -4,7 +4,7 @@ use std::{fmt, ops::Range, sync::Arc};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, renderer::DecorStyle};
 
-use super::wrap::wrap;
+use super::wrap::{plain, wrap};
 
 /// A text that was read, and what it is called.
 #[derive(Debug, PartialEq, Eq)]
@@ -119,8 +119,8 @@ impl Diagnostic {
     fn texts(&self) -> (String, Option<String>) {
         let title = self.severity.word().len() + ": ".len();
         let help = help_columns(self.place.as_ref());
-        let remedy = self.remedy.as_ref().map(|remedy| wrap(remedy, help, help).join("\n"));
-        (wrap(&self.message, title, title).join("\n"), remedy)
+        let remedy = self.remedy.as_ref().map(|remedy| wrap(&plain(remedy), help, help).join("\n"));
+        (wrap(&plain(&self.message), title, title).join("\n"), remedy)
     }
 
     fn render_with(&self, renderer: Renderer) -> String {
@@ -176,9 +176,9 @@ impl fmt::Display for Diagnostic {
         if let (Some(place), Some((line, column))) = (&self.place, self.position()) {
             write!(formatter, "{}:{line}:{column}: ", place.source.path())?;
         }
-        write!(formatter, "{}: {}", self.severity.word(), self.message)?;
+        write!(formatter, "{}: {}", self.severity.word(), plain(&self.message))?;
         match &self.remedy {
-            Some(remedy) => write!(formatter, " ({remedy})"),
+            Some(remedy) => write!(formatter, " ({})", plain(remedy)),
             None => Ok(()),
         }
     }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     net::SocketAddr,
     path::Path,
     sync::Arc,
@@ -14,8 +13,9 @@ use ipnet::IpNet;
 use super::{
     Policy, across,
     date::Date,
-    diagnostic::{self, Diagnostic, PolicyErrors, Severity, Source},
+    diagnostic::{self, PolicyErrors, Severity, Source},
     document::Fields,
+    file,
     findings::Findings,
     group::{AttachMode, Interface, InterfaceName, OtherSources, Server},
     group_file::{self, Written},
@@ -35,19 +35,12 @@ const FORMAT: u32 = 1;
 ///
 /// Everything that is wrong with it, each with its place.
 pub fn load(path: &Path) -> Result<Policy, PolicyErrors> {
-    match fs::read_to_string(path) {
-        Ok(text) => {
+    match file::read(path) {
+        Ok(source) => {
             let directory = path.parent().unwrap_or(Path::new(""));
-            let source = Source::new(path.display().to_string(), text.strip_prefix('\u{feff}').unwrap_or(&text));
             read(&source, Library::new(Some(directory), Some(Date::of(SystemTime::now()))))
         }
-        Err(error) => Err(PolicyErrors::new(vec![Diagnostic {
-            severity: Severity::Error,
-            message: format!("cannot read {}: {error}", path.display()),
-            remedy: Some("name an existing policy file".to_owned()),
-            place: None,
-            related: None,
-        }])),
+        Err(error) => Err(PolicyErrors::new(vec![error.into()])),
     }
 }
 

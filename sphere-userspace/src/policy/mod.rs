@@ -9,6 +9,7 @@ mod across;
 mod date;
 mod diagnostic;
 mod document;
+mod file;
 mod findings;
 mod group;
 mod group_file;

@@ -11,7 +11,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     ops::Range,
     path::Path,
     rc::Rc,
@@ -23,6 +22,7 @@ use ipnet::Ipv4Net;
 use super::{
     date::Date,
     diagnostic::Source,
+    file,
     findings::{Findings, Located},
     group::{Need, Origin, Rule, Target},
     name::{DomainName, NamePattern},
@@ -124,14 +124,15 @@ impl<'a> Library<'a> {
             return None;
         };
         let path = directory.join(name.value.strip_prefix("./").unwrap_or(name.value));
-        match fs::read_to_string(&path) {
-            Ok(text) => Some(Source::new(path.display().to_string(), text)),
+        match file::read(&path) {
+            Ok(source) => return Some(source),
+            Err(error) if error.place().is_some() => findings.extend(vec![error.into()]),
             Err(error) => {
-                let message = format!("cannot read the profile {}: {error}", path.display());
-                findings.error(&name.span, message, "correct the path; it is relative to the policy file");
-                None
+                let remedy = format!("{}; a path is relative to the policy file", error.remedy());
+                findings.error(&name.span, format!("the profile cannot be used: {error}"), remedy);
             }
         }
+        None
     }
 }
 

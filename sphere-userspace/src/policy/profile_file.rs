@@ -22,7 +22,7 @@ pub(super) fn read(source: &Source, findings: &mut Findings) -> Option<Profile> 
     let mut fields = Fields::new(&table.value, table.span.clone(), "a profile");
     let name = fields.require("profile", findings).and_then(|value| profile_name(&value, findings));
     let mut text = |key, findings: &mut Findings| {
-        fields.require(key, findings).and_then(|value| value.string(findings)).map(|text| text.value.to_owned())
+        fields.require(key, findings).and_then(|value| values::line(&value, findings)).map(|text| text.value.to_owned())
     };
     let version = text("version", findings);
     for key in ["source", "description"] {
@@ -100,7 +100,7 @@ fn endpoint(
 ) -> Option<Endpoint> {
     let host = fields.require("host", findings);
     let services = fields.require("ports", findings).map(|value| values::services(&value, findings));
-    let purpose = fields.require("purpose", findings).and_then(|value| value.string(findings));
+    let purpose = fields.require("purpose", findings).and_then(|value| values::line(&value, findings));
     let needs = [Need::Required, Need::Optional].map(|need| (need.word(), need));
     let need = fields.require("need", findings).and_then(|value| value.one_of(&needs, findings));
     let mut option = |key: &str, kinds: &str, fits: fn(&Kind) -> bool, findings: &mut Findings| {

@@ -66,7 +66,7 @@ fn shared_words(declared: &Declared, findings: &mut Findings) {
 fn option(mut fields: Fields<'_>, findings: &mut Findings) -> Option<Kind> {
     let kinds = [("choice", 0), ("switch", 1), ("servers", 2), ("list", 3), ("proxy", 4)];
     let kind = fields.require("kind", findings).and_then(|value| value.one_of(&kinds, findings));
-    fields.require("about", findings).and_then(|value| value.string(findings));
+    fields.require("about", findings).and_then(|value| values::line(&value, findings));
     // Without a kind, no other key can be told from an unknown one.
     let kind = match kind? {
         0 => choice(&mut fields, findings),
@@ -105,7 +105,7 @@ fn words(value: &Value<'_>, findings: &mut Findings) -> Option<Vec<String>> {
         findings.error(value.span(), "there is nothing to choose", "name the choices");
     }
     let mut seen = BTreeSet::new();
-    for word in list.iter().filter_map(|word| word.string(findings)).collect::<Vec<_>>() {
+    for word in list.iter().filter_map(|word| values::line(word, findings)).collect::<Vec<_>>() {
         if !seen.insert(word.value) {
             findings.error(&word.span, format!("the choice `{}` is there twice", word.value), "remove one");
         }

@@ -102,5 +102,5 @@ pub(super) fn inbound(mut fields: Fields<'_>, findings: &mut Findings) -> Option
 }
 
 fn comment(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<String> {
-    fields.take("comment").and_then(|value| value.string(findings)).map(|text| text.value.to_owned())
+    fields.take("comment").and_then(|value| values::line(&value, findings)).map(|text| text.value.to_owned())
 }

@@ -12,6 +12,7 @@ use super::{
     document::{Fields, Value},
     findings::Findings,
     settings::{DaemonSettings, DeniedSink, FlowTimeouts, Limits, ResolverSettings},
+    values,
 };
 use crate::resolve::Special;
 
@@ -33,7 +34,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) fn daemon(mut fields: Fields<'_>, findings: &mut Findings) -> DaemonSettings {
     let mut settings = DaemonSettings::default();
     if let Some(value) = fields.take("pin_root")
-        && let Some(text) = value.string(findings)
+        && let Some(text) = values::line(&value, findings)
     {
         let path = PathBuf::from(text.value);
         if path.is_absolute() {
@@ -55,7 +56,7 @@ pub(super) fn daemon(mut fields: Fields<'_>, findings: &mut Findings) -> DaemonS
 }
 
 fn denied_sink(value: &Value<'_>, findings: &mut Findings) -> Option<DeniedSink> {
-    let text = value.string(findings)?;
+    let text = values::line(value, findings)?;
     match text.value {
         "stdout" => Some(DeniedSink::Stdout),
         path if path.starts_with('/') => Some(DeniedSink::File(PathBuf::from(path))),

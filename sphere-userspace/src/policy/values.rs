@@ -10,11 +10,23 @@ use super::{
     group::Server,
     name::{DomainName, NameError, NamePattern},
     service::{Service, ServiceError},
+    wrap::is_plain,
 };
 use crate::resolve::Special;
 
 /// Longest name that the kernel's table of names holds.
 const MAX_NAME_BYTES: usize = sphere_common::name::MAX_NAME_BYTES;
+
+/// A text that is shown in tables and records: one line, as it stands.
+pub(super) fn line<'a>(value: &Value<'a>, findings: &mut Findings) -> Option<Located<&'a str>> {
+    let text = value.string(findings)?;
+    if let Some(character) = text.value.chars().find(|character| !is_plain(*character)) {
+        let message = format!("the text holds the character {}", character.escape_unicode());
+        findings.error(&text.span, message, "write one line, without control characters");
+        return None;
+    }
+    Some(text)
+}
 
 /// A prefix without host bits.
 pub(super) fn prefix(value: &Value<'_>, findings: &mut Findings) -> Option<IpNet> {

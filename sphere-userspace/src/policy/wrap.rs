@@ -22,6 +22,25 @@ pub(crate) fn wrap(text: &str, first: usize, next: usize) -> Vec<String> {
     lines
 }
 
+/// Whether a character is shown as itself: no control character, and none that changes lines or their direction.
+pub(crate) fn is_plain(character: char) -> bool {
+    let reorders = matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !character.is_control() && !reorders
+}
+
+/// The text with every other character spelled out: what a file says never acts on a terminal.
+pub(crate) fn plain(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_plain(character) {
+            shown.push(character);
+        } else {
+            shown.extend(character.escape_unicode());
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,6 +52,7 @@ mod tests {
         assert_eq!(lines.iter().map(String::len).collect::<Vec<_>>(), [69, 39, 39, 39, 9]);
         let long = "x".repeat(200);
         assert_eq!(wrap(&format!("a {long} b"), 0, 0), ["a", &long, "b"]);
+        assert_eq!(plain("a\u{1b}[31mb\nc\u{202e}d ü"), "a\\u{1b}[31mb\\u{a}c\\u{202e}d ü");
         assert_eq!(wrap("", 0, 0), [""]);
         assert_eq!(wrap("ünï cödé", 73, 0), ["ünï", "cödé"]);
     }

@@ -1,8 +1,8 @@
 //! What is wrong with a policy: each error at its place, with what to do, and none hidden by another.
 
-use sphere_userspace::policy::{self, Diagnostic, Severity};
+use sphere_userspace::policy::{Diagnostic, Severity};
 
-use crate::{Directory, GOOD, ORIGIN, invalid, lines, place_of, valid, with};
+use crate::{GOOD, ORIGIN, invalid, lines, place_of, valid, with};
 
 /// A text, the word that the error must point at, and words that message and remedy must have.
 pub(crate) struct Case {
@@ -298,14 +298,4 @@ fn columns_count_characters() {
     let errors = invalid(&text);
     let columns: Vec<_> = errors.diagnostics().iter().filter_map(Diagnostic::position).map(|at| at.1).collect();
     assert_eq!(columns, [22, 28]);
-}
-
-#[test]
-fn a_file_that_cannot_be_read_is_an_error_that_names_it() {
-    let directory = Directory::new("unreadable");
-    for path in [directory.write("binary.toml", b"version = 1\n\xff\n"), "/nonexistent/policy.toml".into()] {
-        let errors = policy::load(&path).unwrap_err();
-        assert_eq!(errors.error_count(), 1);
-        assert!(errors.to_string().contains(&path.display().to_string()), "{errors}");
-    }
 }

@@ -4,6 +4,7 @@
 mod check;
 mod documents;
 mod errors;
+mod files;
 mod meaning;
 mod overlap;
 mod profile;
@@ -68,9 +69,14 @@ impl Directory {
         Self(path)
     }
 
+    /// The path of a file in it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
     /// Writes a file and gives back its path.
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.0.join(name);
+        let path = self.path(name);
         std::fs::write(&path, content).unwrap();
         path
     }
