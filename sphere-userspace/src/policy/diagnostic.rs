@@ -4,6 +4,8 @@ use std::{fmt, ops::Range, sync::Arc};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, renderer::DecorStyle};
 
+use super::wrap::{plain, wrap};
+
 /// A text that was read, and what it is called.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Source {
@@ -113,12 +115,21 @@ impl Diagnostic {
         self.render_with(Renderer::styled())
     }
 
+    /// Message and remedy in lines that fit; the renderer indents all but the first.
+    fn texts(&self) -> (String, Option<String>) {
+        let title = self.severity.word().len() + ": ".len();
+        let help = help_columns(self.place.as_ref());
+        let remedy = self.remedy.as_ref().map(|remedy| wrap(&plain(remedy), help, help).join("\n"));
+        (wrap(&plain(&self.message), title, title).join("\n"), remedy)
+    }
+
     fn render_with(&self, renderer: Renderer) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = level.primary_title(self.message.as_str()).elements(None::<annotate_snippets::Message<'_>>);
+        let (title, remedy) = self.texts();
+        let mut group = level.primary_title(title).elements(None::<annotate_snippets::Message<'_>>);
         if let Some(place) = &self.place {
             let mut main = snippet(place).annotation(AnnotationKind::Primary.span(visible(place)));
             match &self.related {
@@ -133,11 +144,17 @@ impl Diagnostic {
                 None => group = group.element(main),
             }
         }
-        if let Some(remedy) = &self.remedy {
-            group = group.element(Level::HELP.message(remedy.as_str()));
+        if let Some(remedy) = remedy {
+            group = group.element(Level::HELP.message(remedy));
         }
         renderer.decor_style(DecorStyle::Ascii).term_width(80).render(&[group])
     }
+}
+
+/// Columns before the remedy: the gutter of line numbers, and `= help: `.
+fn help_columns(place: Option<&Place>) -> usize {
+    let line = place.map_or(1, |place| place.source.position(place.span.start).0);
+    line.to_string().len() + " = help: ".len()
 }
 
 fn snippet<'a>(place: &'a Place) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
@@ -159,9 +176,9 @@ impl fmt::Display for Diagnostic {
         if let (Some(place), Some((line, column))) = (&self.place, self.position()) {
             write!(formatter, "{}:{line}:{column}: ", place.source.path())?;
         }
-        write!(formatter, "{}: {}", self.severity.word(), self.message)?;
+        write!(formatter, "{}: {}", self.severity.word(), plain(&self.message))?;
         match &self.remedy {
-            Some(remedy) => write!(formatter, " ({remedy})"),
+            Some(remedy) => write!(formatter, " ({})", plain(remedy)),
             None => Ok(()),
         }
     }

@@ -5,7 +5,6 @@
 
 use std::{
     ops::{Bound, Range, RangeBounds, RangeInclusive},
-    str::FromStr,
     time::Duration,
 };
 
@@ -40,7 +39,17 @@ impl<'a> Fields<'a> {
     /// The value of a key.
     pub(super) fn take(&mut self, key: &str) -> Option<Value<'a>> {
         self.known.push(key.to_owned());
+        self.get(key)
+    }
+
+    /// The value of a key that was asked for already, or that only the text knows.
+    pub(super) fn get(&self, key: &str) -> Option<Value<'a>> {
         self.table.get(key).map(|value| Value { value: value.get_ref(), span: value.span() })
+    }
+
+    /// Whether the key is one that was asked for.
+    pub(super) fn knows(&self, key: &str) -> bool {
+        self.known.iter().any(|known| known == key)
     }
 
     /// The value of a key that must be there.
@@ -55,7 +64,7 @@ impl<'a> Fields<'a> {
     /// Keys that nobody asked for.
     pub(super) fn rest(&self) -> Vec<Located<&'a str>> {
         let keys = self.table.keys().map(|key| Located { value: key.get_ref().as_ref(), span: key.span() });
-        keys.filter(|key| !self.known.iter().any(|known| known == key.value)).collect()
+        keys.filter(|key| !self.knows(key.value)).collect()
     }
 
     /// Reports the keys that nobody asked for.
@@ -95,6 +104,11 @@ impl<'a> Value<'a> {
         self.value.as_bool()
     }
 
+    /// Whether it is a table; nothing is reported otherwise.
+    pub(super) fn is_table(&self) -> bool {
+        self.value.is_table()
+    }
+
     /// Reports that something else was expected.
     pub(super) fn wrong_type<T>(&self, expected: &str, findings: &mut Findings) -> Option<T> {
         let message = format!("expected {expected}, found {}", self.value.type_str());
@@ -107,21 +121,6 @@ impl<'a> Value<'a> {
         match self.value.as_str() {
             Some(value) => Some(Located { value, span: self.span.clone() }),
             None => self.wrong_type("a text in quotes", findings),
-        }
-    }
-
-    /// A text that stands for something else.
-    pub(super) fn parsed<T>(&self, findings: &mut Findings, remedy: &str) -> Option<Located<T>>
-    where
-        T: FromStr<Err: std::fmt::Display>,
-    {
-        let text = self.string(findings)?;
-        match text.value.parse() {
-            Ok(value) => Some(Located { value, span: text.span }),
-            Err(error) => {
-                findings.error(&self.span, format!("`{}`: {error}", text.value), remedy);
-                None
-            }
         }
     }
 

@@ -15,6 +15,13 @@ pub(super) struct Located<T> {
     pub(super) span: Range<usize>,
 }
 
+impl<T> Located<T> {
+    /// The same place, with what is made of a reference to the value.
+    pub(super) fn map_ref<U>(&self, make: impl FnOnce(&T) -> U) -> Located<U> {
+        Located { value: make(&self.value), span: self.span.clone() }
+    }
+}
+
 /// What was found wrong while one source was read.
 #[derive(Debug)]
 pub(super) struct Findings {

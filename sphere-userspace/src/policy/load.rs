@@ -2,31 +2,32 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
-    ops::Range,
+    net::SocketAddr,
     path::Path,
     sync::Arc,
     time::SystemTime,
 };
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 
 use super::{
-    Policy,
+    Policy, across,
     date::Date,
-    diagnostic::{self, Diagnostic, PolicyErrors, Severity, Source},
+    diagnostic::{self, PolicyErrors, Severity, Source},
     document::Fields,
+    file,
     findings::Findings,
-    group::{AttachMode, Interface, InterfaceName, OtherSources, Server, Target},
-    group_file::{self, Written, WrittenInterface},
+    group::{AttachMode, Interface, InterfaceName, OtherSources, Server},
+    group_file::{self, Written},
+    port_file::{self, WrittenInterface},
     profile::Library,
-    settings_file,
+    reserved::Reserved,
+    room,
+    settings_file::{self, LimitPlaces},
 };
 
 /// Version of the policy format.
 const FORMAT: u32 = 1;
-/// Groups that a policy may have: what the kernel's tables of groups hold.
-const MAX_GROUPS: usize = sphere_common::abi::MAX_GROUPS as usize;
 
 /// Reads a policy file.
 ///
@@ -34,19 +35,12 @@ const MAX_GROUPS: usize = sphere_common::abi::MAX_GROUPS as usize;
 ///
 /// Everything that is wrong with it, each with its place.
 pub fn load(path: &Path) -> Result<Policy, PolicyErrors> {
-    match fs::read_to_string(path) {
-        Ok(text) => {
+    match file::read(path) {
+        Ok(source) => {
             let directory = path.parent().unwrap_or(Path::new(""));
-            let source = Source::new(path.display().to_string(), text.strip_prefix('\u{feff}').unwrap_or(&text));
-            read(&source, &Library { directory: Some(directory), today: Some(Date::of(SystemTime::now())) })
+            read(&source, Library::new(Some(directory), Some(Date::of(SystemTime::now()))))
         }
-        Err(error) => Err(PolicyErrors::new(vec![Diagnostic {
-            severity: Severity::Error,
-            message: format!("cannot read {}: {error}", path.display()),
-            remedy: Some("name an existing policy file".to_owned()),
-            place: None,
-            related: None,
-        }])),
+        Err(error) => Err(PolicyErrors::new(vec![error.into()])),
     }
 }
 
@@ -56,10 +50,10 @@ pub fn load(path: &Path) -> Result<Policy, PolicyErrors> {
 ///
 /// Everything that is wrong with it, each with its place.
 pub fn parse(text: &str, origin: &str) -> Result<Policy, PolicyErrors> {
-    read(&Source::new(origin, text), &Library { directory: None, today: None })
+    read(&Source::new(origin, text), Library::new(None, None))
 }
 
-fn read(source: &Arc<Source>, library: &Library<'_>) -> Result<Policy, PolicyErrors> {
+fn read(source: &Arc<Source>, mut library: Library<'_>) -> Result<Policy, PolicyErrors> {
     let mut findings = Findings::new(Arc::clone(source));
     let table = findings.parse(source.text());
     let mut fields = Fields::new(&table.value, 0..0, "the policy");
@@ -67,6 +61,7 @@ fn read(source: &Arc<Source>, library: &Library<'_>) -> Result<Policy, PolicyErr
         value.integer(FORMAT..=FORMAT, &mut findings);
     }
     let mut policy = Policy::default();
+    let mut limit_places = LimitPlaces::default();
     if let Some(table) = fields.take("daemon").and_then(|value| value.table("[daemon]", &mut findings)) {
         policy.daemon = settings_file::daemon(table, &mut findings);
     }
@@ -74,15 +69,17 @@ fn read(source: &Arc<Source>, library: &Library<'_>) -> Result<Policy, PolicyErr
         policy.resolver = settings_file::resolver(table, &mut findings);
     }
     if let Some(table) = fields.take("limits").and_then(|value| value.table("[limits]", &mut findings)) {
-        policy.limits = settings_file::limits(table, &mut findings);
+        (policy.limits, limit_places) = settings_file::limits(table, &mut findings);
     }
     if let Some(table) = fields.take("timeouts").and_then(|value| value.table("[timeouts]", &mut findings)) {
         policy.timeouts = settings_file::timeouts(table, &mut findings);
     }
     let interfaces = fields.take("interface").map(|value| value.tables("an interface", &mut findings));
     let interfaces = interfaces.unwrap_or_default().into_iter();
-    let interfaces: Vec<_> = interfaces.filter_map(|fields| group_file::interface(fields, &mut findings)).collect();
-    let servers = policy.resolver.servers.iter().map(|server| Server::Address(server.ip()));
+    let interfaces: Vec<_> = interfaces.filter_map(|fields| port_file::interface(fields, &mut findings)).collect();
+    // What listens on loopback answers the gateway alone.
+    let servers = policy.resolver.servers.iter().map(SocketAddr::ip).filter(|address| !address.is_loopback());
+    let servers = servers.map(Server::Address);
     let defaults: BTreeSet<Server> = servers.chain([Server::Gateway]).collect();
     let groups = fields.take("group").map(|value| value.tables("a group", &mut findings)).unwrap_or_default();
     if groups.is_empty() {
@@ -91,13 +88,14 @@ fn read(source: &Arc<Source>, library: &Library<'_>) -> Result<Policy, PolicyErr
     }
     let groups = groups.into_iter();
     let groups: Vec<Written> =
-        groups.filter_map(|fields| group_file::group(fields, &mut findings, (library, &defaults))).collect();
+        groups.map(|fields| group_file::group(fields, &mut findings, (&mut library, &defaults))).collect();
     fields.finish(&mut findings);
-    check(&groups, &mut findings);
-    policy.reserved = groups.iter().flat_map(|written| &written.reserved).copied().collect();
+    policy.reserved = groups.iter().flat_map(|written| &written.reserved).map(|net| net.value).collect();
+    across::check(&groups, &Reserved::new(policy.reserved.iter().copied()), &mut findings);
+    room::check_groups(&groups, &mut findings);
     policy.interfaces = ports(&groups, interfaces, &mut findings);
     policy.groups = groups.into_iter().map(|written| written.group).collect();
-    capacity(&policy, &mut findings);
+    room::check_limits(&policy, &limit_places, &mut findings);
     let mut diagnostics = findings.into_diagnostics();
     if diagnostics.iter().any(|found| found.severity == Severity::Error) {
         return Err(PolicyErrors::new(diagnostics));
@@ -105,50 +103,6 @@ fn read(source: &Arc<Source>, library: &Library<'_>) -> Result<Policy, PolicyErr
     diagnostic::sort(&mut diagnostics);
     policy.warnings = diagnostics;
     Ok(policy)
-}
-
-/// Checks across groups: names, number, subnets that overlap or are reserved.
-fn check(groups: &[Written], findings: &mut Findings) {
-    if let Some(beyond) = groups.get(MAX_GROUPS) {
-        let message = format!("the policy has {} groups, more than {MAX_GROUPS}", groups.len());
-        findings.error(
-            &beyond.name_at,
-            message,
-            "merge groups that have the same rules: a group may have many subnets",
-        );
-    }
-    let mut names: BTreeMap<&str, &Range<usize>> = BTreeMap::new();
-    for written in groups {
-        let name = written.group.name.as_str();
-        if let Some(first) = names.insert(name, &written.name_at) {
-            let message = format!("two groups are called `{name}`");
-            findings.error_beside(&written.name_at, (message, "rename one"), (first, "the first one"));
-        }
-    }
-    let reserved: BTreeSet<Ipv4Net> = groups.iter().flat_map(|written| &written.reserved).copied().collect();
-    let mut seen: Vec<(&Written, IpNet, &Range<usize>)> = Vec::new();
-    for written in groups {
-        for (net, span) in &written.subnets {
-            if let IpNet::V4(net) = net
-                && let Some(taken) = reserved.iter().find(|taken| overlap(IpNet::V4(**taken), IpNet::V4(*net)))
-            {
-                let message = format!("`{net}` overlaps {taken}, which a profile reserves");
-                findings.error(span, message, "that prefix never appears on a device port: name the devices' subnet");
-            }
-            let shares = |other: &Written| !other.group.interfaces.is_disjoint(&written.group.interfaces);
-            let clash = seen.iter().find(|(other, taken, _)| shares(other) && overlap(*taken, *net));
-            if let Some((other, taken, first)) = clash {
-                let message = format!("`{net}` overlaps {taken} of group `{}` on the same interface", other.group.name);
-                let remedy = "give each address to one group only";
-                findings.error_beside(span, (message, remedy), (first, "overlaps this one"));
-            }
-            seen.push((written, *net, span));
-        }
-    }
-}
-
-fn overlap(a: IpNet, b: IpNet) -> bool {
-    a.contains(&b) || b.contains(&a)
 }
 
 /// Every port that a group names, with what `[[interface]]` says of it.
@@ -182,37 +136,4 @@ fn ports(groups: &[Written], described: Vec<WrittenInterface>, findings: &mut Fi
         }
     };
     with_v6.into_iter().map(port).collect()
-}
-
-/// What the rules need at least, against the room in the tables.
-fn capacity(policy: &Policy, findings: &mut Findings) {
-    let (mut rules, mut endpoints, mut prefixes) = (0, 0, 0);
-    for group in &policy.groups {
-        for rule in &group.rules {
-            rules += rule.services.len();
-            match rule.target {
-                Target::Name(_) | Target::Address(_) => endpoints += rule.services.len(),
-                Target::Cidr(_) => prefixes += rule.services.len(),
-            }
-        }
-        let inbound: usize = group.inbound.iter().map(|rule| rule.services.len()).sum();
-        rules += inbound + group.resolvers.len() + group.dhcp_servers.len() + usize::from(group.gateway_access);
-        prefixes += inbound + usize::from(group.gateway_access);
-        endpoints += 2 * group.resolvers.len() + group.dhcp_servers.len();
-    }
-    let limits = &policy.limits;
-    for (what, needed, room, key) in [
-        ("rules", rules + 1, limits.rules, "rules"),
-        ("endpoints", endpoints, limits.endpoints, "endpoints"),
-        ("prefix rules", prefixes, limits.cidrs, "cidrs"),
-    ] {
-        if needed > room as usize {
-            let message = format!("the policy needs room for at least {needed} {what}, and `[limits]` gives {room}");
-            findings.error(
-                &(0..0),
-                message,
-                format!("raise `{key}` in [limits], with room for names with many addresses"),
-            );
-        }
-    }
 }

@@ -5,20 +5,31 @@
 //! network or the kernel. Invariant: what [`load()`] gives back can be compiled into tables without another check of
 //! its meaning, and no input makes it panic.
 
+mod across;
 mod date;
 mod diagnostic;
 mod document;
+mod file;
 mod findings;
 mod group;
 mod group_file;
 mod load;
 mod name;
+mod port_file;
 mod profile;
+mod profile_choice;
+mod profile_file;
+mod profile_option;
+mod reserved;
+mod room;
+mod room_of_names;
+mod rule_file;
 mod service;
 mod settings;
 mod settings_file;
 mod suggest;
 mod values;
+mod wrap;
 
 use std::collections::BTreeSet;
 
@@ -32,6 +43,7 @@ pub use load::{load, parse};
 pub use name::{DomainName, NameError, NamePattern};
 pub use service::{PortMatch, Protocol, Service, ServiceError};
 pub use settings::{DaemonSettings, DeniedSink, FlowTimeouts, Limits, ResolverSettings};
+pub(crate) use wrap::wrap;
 
 /// What the gateway is to enforce.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,20 +11,23 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    ops::Range,
     path::Path,
+    rc::Rc,
     sync::Arc,
 };
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::Ipv4Net;
 
 use super::{
     date::Date,
     diagnostic::Source,
-    document::{Fields, Value},
+    file,
     findings::{Findings, Located},
     group::{Need, Origin, Rule, Target},
     name::{DomainName, NamePattern},
+    profile_choice::Chosen,
+    profile_file,
     service::Service,
     values,
 };
@@ -36,9 +39,11 @@ const SHIPPED: &[(&str, &str)] =
 /// Where profiles are found: the shipped ones by name, others by path beside the policy.
 pub(super) struct Library<'a> {
     /// Directory that relative paths start from; `None` where no files may be read.
-    pub(super) directory: Option<&'a Path>,
+    directory: Option<&'a Path>,
     /// Today, to tell profiles past their date; `None` when it does not matter.
-    pub(super) today: Option<Date>,
+    today: Option<Date>,
+    /// What was read, by the name in the policy; `None` for what is wrong, and was reported.
+    read: BTreeMap<String, Option<Rc<Profile>>>,
 }
 
 /// A profile.
@@ -46,13 +51,15 @@ pub(super) struct Library<'a> {
 pub(super) struct Profile {
     pub(super) name: String,
     pub(super) version: String,
+    pub(super) valid_until: Date,
     pub(super) reserved: BTreeSet<Ipv4Net>,
-    options: BTreeMap<String, Kind>,
-    endpoints: Vec<Endpoint>,
+    pub(super) options: BTreeMap<String, Kind>,
+    pub(super) endpoints: Vec<Endpoint>,
 }
 
+/// An option, by what may be chosen.
 #[derive(Clone, Debug)]
-enum Kind {
+pub(super) enum Kind {
     Choice { words: Vec<String>, default: String },
     Switch { default: bool },
     Servers { default: bool, services: BTreeSet<Service>, most: usize },
@@ -60,34 +67,40 @@ enum Kind {
     Proxy,
 }
 
+/// One thing that devices reach, and on what that depends.
 #[derive(Clone, Debug)]
-struct Endpoint {
-    host: String,
-    services: BTreeSet<Service>,
-    purpose: String,
-    need: Need,
-    when: Option<String>,
-    each: Option<String>,
-    choices: Option<BTreeSet<String>>,
-    direct: bool,
-    row: usize,
+pub(super) struct Endpoint {
+    pub(super) host: String,
+    pub(super) services: BTreeSet<Service>,
+    pub(super) purpose: String,
+    pub(super) need: Need,
+    pub(super) when: Option<String>,
+    pub(super) each: Option<String>,
+    pub(super) choices: Option<BTreeSet<String>>,
+    pub(super) direct: bool,
+    pub(super) row: usize,
 }
 
-impl Library<'_> {
-    /// The profile of this name or path. What is wrong with it is reported.
-    pub(super) fn find(&self, name: &Located<&str>, findings: &mut Findings) -> Option<Profile> {
-        let source = match SHIPPED.iter().find(|(shipped, _)| *shipped == name.value) {
-            Some((shipped, text)) => Source::new(format!("profile {shipped}"), *text),
-            None => self.read(name, findings)?,
+impl<'a> Library<'a> {
+    /// Nothing read yet.
+    pub(super) const fn new(directory: Option<&'a Path>, today: Option<Date>) -> Self {
+        Self { directory, today, read: BTreeMap::new() }
+    }
+
+    /// The profile of this name or path. What is wrong with it is reported once, however often it is named.
+    pub(super) fn find(&mut self, name: &Located<&str>, findings: &mut Findings) -> Option<Rc<Profile>> {
+        let profile = match self.read.get(name.value) {
+            Some(profile) => profile.clone()?,
+            None => {
+                let source = self.source(name, findings)?;
+                let mut own = Findings::new(Arc::clone(&source));
+                let profile = profile_file::read(&source, &mut own).filter(|_| !own.has_errors()).map(Rc::new);
+                findings.extend(own.into_diagnostics());
+                self.read.insert(name.value.to_owned(), profile.clone());
+                profile?
+            }
         };
-        let mut own = Findings::new(Arc::clone(&source));
-        let profile = parse(&source, &mut own);
-        let broken = own.has_errors();
-        findings.extend(own.into_diagnostics());
-        if broken {
-            return None;
-        }
-        let (profile, valid_until) = profile?;
+        let valid_until = profile.valid_until;
         if self.today.is_some_and(|today| today > valid_until) {
             let message = format!("the profile `{}` was valid until {valid_until}", profile.name);
             findings.warn(&name.span, message, "look for a newer one: endpoints may have changed");
@@ -95,7 +108,14 @@ impl Library<'_> {
         Some(profile)
     }
 
-    fn read(&self, name: &Located<&str>, findings: &mut Findings) -> Option<Arc<Source>> {
+    fn source(&self, name: &Located<&str>, findings: &mut Findings) -> Option<Arc<Source>> {
+        match SHIPPED.iter().find(|(shipped, _)| *shipped == name.value) {
+            Some((shipped, text)) => Some(Source::new(format!("profile {shipped}"), *text)),
+            None => self.file(name, findings),
+        }
+    }
+
+    fn file(&self, name: &Located<&str>, findings: &mut Findings) -> Option<Arc<Source>> {
         let known: Vec<&str> = SHIPPED.iter().map(|(shipped, _)| *shipped).collect();
         let is_path = name.value.contains(['/', '.']);
         let (Some(directory), true) = (self.directory, is_path) else {
@@ -103,181 +123,84 @@ impl Library<'_> {
             findings.error(&name.span, format!("unknown profile `{}`", name.value), remedy);
             return None;
         };
-        let path = directory.join(name.value);
-        match fs::read_to_string(&path) {
-            Ok(text) => Some(Source::new(path.display().to_string(), text)),
+        let path = directory.join(name.value.strip_prefix("./").unwrap_or(name.value));
+        match file::read(&path) {
+            Ok(source) => return Some(source),
+            Err(error) if error.place().is_some() => findings.extend(vec![error.into()]),
             Err(error) => {
-                let message = format!("cannot read the profile {}: {error}", path.display());
-                findings.error(&name.span, message, "correct the path; it is relative to the policy file");
-                None
+                let remedy = format!("{}; a path is relative to the policy file", error.remedy());
+                findings.error(&name.span, format!("the profile cannot be used: {error}"), remedy);
             }
         }
+        None
     }
 }
 
-/// Reads a profile file: the profile, and the day until which it is valid.
-fn parse(source: &Source, findings: &mut Findings) -> Option<(Profile, Date)> {
-    let table = findings.parse(source.text());
-    let mut fields = Fields::new(&table.value, table.span.clone(), "a profile");
-    let mut text = |key, findings: &mut Findings| {
-        fields.require(key, findings).and_then(|value| value.string(findings)).map(|text| text.value.to_owned())
-    };
-    let name = text("profile", findings);
-    let version = text("version", findings);
-    for key in ["source", "description"] {
-        text(key, findings);
-    }
-    fields.require("checked", findings).and_then(|value| value.date(findings));
-    let valid_until = fields.require("valid_until", findings).and_then(|value| value.date(findings));
-    let reserved = fields.take("reserved").and_then(|value| value.array("prefixes", findings)).unwrap_or_default();
-    let reserved = reserved.iter().filter_map(|value| match values::prefix(value, findings)? {
-        IpNet::V4(net) => Some(net),
-        IpNet::V6(_) => value.wrong_type("an IPv4 prefix", findings),
-    });
-    let reserved = reserved.collect();
-    let mut options = BTreeMap::new();
-    if let Some(value) = fields.take("option")
-        && let Some(mut table) = value.table("the options", findings)
-    {
-        for key in table.rest() {
-            let fields = table.take(key.value).and_then(|value| value.table("an option", findings));
-            if let Some(kind) = fields.and_then(|fields| option(fields, findings)) {
-                options.insert(key.value.to_owned(), kind);
-            }
-        }
-    }
-    let tables = fields.require("endpoint", findings).map(|value| value.tables("an endpoint", findings));
-    let numbered = tables.unwrap_or_default().into_iter().enumerate();
-    let endpoints = numbered.filter_map(|(index, fields)| endpoint(fields, findings, (index + 1, &options))).collect();
-    fields.finish(findings);
-    Some((Profile { name: name?, version: version?, reserved, options, endpoints }, valid_until?))
-}
-
-fn option(mut fields: Fields<'_>, findings: &mut Findings) -> Option<Kind> {
-    let kinds = [("choice", 0), ("switch", 1), ("servers", 2), ("list", 3), ("proxy", 4)];
-    let kind = fields.require("kind", findings)?.one_of(&kinds, findings)?;
-    fields.require("about", findings).and_then(|value| value.string(findings));
-    let switch = |fields: &mut Fields<'_>, findings: &mut Findings| {
-        fields.require("default", findings).and_then(|value| value.boolean(findings))
-    };
-    let kind = match kind {
-        0 => {
-            let words = fields.require("choices", findings)?.array("words", findings)?;
-            let words: Vec<String> =
-                words.iter().filter_map(|word| word.string(findings)).map(|word| word.value.to_owned()).collect();
-            let default = fields.require("default", findings)?.string(findings)?.value.to_owned();
-            Kind::Choice { words, default }
-        }
-        1 => Kind::Switch { default: switch(&mut fields, findings)? },
-        2 => {
-            let services = values::services(&fields.require("ports", findings)?, findings);
-            let most = fields.require("most", findings)?.integer(1..=16, findings)? as usize;
-            Kind::Servers { default: switch(&mut fields, findings)?, services, most }
-        }
-        3 => Kind::List,
-        _ => Kind::Proxy,
-    };
-    fields.finish(findings);
-    Some(kind)
-}
-
-fn endpoint(
-    mut fields: Fields<'_>,
-    findings: &mut Findings,
-    (row, options): (usize, &BTreeMap<String, Kind>),
-) -> Option<Endpoint> {
-    let host = fields.require("host", findings).and_then(|value| value.string(findings));
-    let services = fields.require("ports", findings).map(|value| values::services(&value, findings));
-    let purpose = fields.require("purpose", findings).and_then(|value| value.string(findings));
-    let needs = [Need::Required, Need::Optional].map(|need| (need.word(), need));
-    let need = fields.require("need", findings).and_then(|value| value.one_of(&needs, findings));
-    let mut declared = |key, findings: &mut Findings| {
-        let text = fields.take(key)?.string(findings)?;
-        if !options.contains_key(text.value) {
-            findings.error(&text.span, format!("the profile has no option `{}`", text.value), "declare it");
-        }
-        Some(text.value.to_owned())
-    };
-    let when = declared("when", findings);
-    let each = declared("each", findings);
-    let choices = fields
-        .take("editions")
-        .and_then(|value| value.array("words", findings))
-        .map(|words| words.iter().filter_map(|word| word.string(findings)).map(|word| word.value.to_owned()).collect());
-    let direct = fields.take("direct").and_then(|value| value.boolean(findings)).unwrap_or(false);
-    fields.finish(findings);
-    let host = host?;
-    if each.is_none() && DomainName::parse(host.value).is_err() {
-        findings.error(&host.span, format!("`{}` is no name", host.value), "write an absolute DNS name");
-    }
-    Some(Endpoint {
-        host: host.value.to_owned(),
-        services: services?,
-        purpose: purpose?.value.to_owned(),
-        need: need?,
-        when,
-        each,
-        choices,
-        direct,
-        row,
-    })
-}
-
-/// What the policy chose of one profile.
-#[derive(Default)]
-struct Chosen {
-    words: BTreeMap<String, String>,
-    switches: BTreeMap<String, bool>,
-    servers: BTreeMap<String, Vec<Target>>,
-    lists: BTreeMap<String, Vec<String>>,
-    proxy: Option<(Target, Service)>,
-}
-
-/// The rules of a profile with the options that the policy chose.
-pub(super) fn expand(profile: &Profile, options: Option<Fields<'_>>, findings: &mut Findings) -> Vec<Rule> {
-    let chosen = choose(profile, options, findings);
-    let origin = |row| Origin::Profile { profile: profile.name.clone(), row };
+/// The rules of a profile with the options that the policy chose, each with its place in the policy: where an option
+/// names a server or a label, else `at`, where the profile is named.
+pub(super) fn expand(
+    profile: &Profile,
+    chosen: &Chosen,
+    (at, findings): (&Range<usize>, &mut Findings),
+) -> Vec<Located<Rule>> {
     let mut rules = Vec::new();
     if let Some((target, service)) = &chosen.proxy {
-        rules.push(Rule {
-            target: target.clone(),
-            services: BTreeSet::from([*service]),
-            origin: origin(0),
-            purpose: Some("proxy for all device traffic".to_owned()),
-            allow_private: true,
-            any_type: false,
-            need: Need::Required,
-        });
+        let purpose = "proxy for all device traffic".to_owned();
+        let services = BTreeSet::from([*service]);
+        let row = Row { profile, services: &services, purpose: &purpose, need: Need::Required, number: 0 };
+        rules.push(row.own_server(target));
     }
     let mut replaced = BTreeSet::new();
-    for endpoint in profile.endpoints.iter().filter(|endpoint| endpoint.applies(&chosen)) {
-        let rule = |target, services: &BTreeSet<Service>, allow_private| Rule {
-            target,
-            services: services.clone(),
-            origin: origin(endpoint.row),
-            purpose: Some(endpoint.purpose.clone()),
-            allow_private,
-            any_type: false,
-            need: endpoint.need,
-        };
+    for endpoint in profile.endpoints.iter().filter(|endpoint| endpoint.applies(chosen)) {
+        let Endpoint { services, purpose, need, row, .. } = endpoint;
+        let mut row = Row { profile, services, purpose, need: *need, number: *row };
         let servers = endpoint.when.as_ref().and_then(|option| Some((option, chosen.servers.get(option)?)));
         if let Some((option, servers)) = servers {
             // The servers take the place of all endpoints of the option, once.
-            if replaced.insert(option.clone())
+            if replaced.insert(option)
                 && let Some(Kind::Servers { services, .. }) = profile.options.get(option)
             {
-                rules.extend(servers.iter().map(|target| rule(target.clone(), services, true)));
+                row.services = services;
+                rules.extend(servers.iter().map(|target| row.own_server(target)));
             }
             continue;
         }
-        rules.extend(
-            endpoint
-                .names(&chosen)
-                .into_iter()
-                .map(|name| rule(Target::Name(NamePattern::Exact(name)), &endpoint.services, false)),
-        );
+        rules.extend(endpoint.names(chosen, (at, findings)).into_iter().map(|name| row.name(name)));
     }
     rules
+}
+
+/// What the rules of one row of a profile have in common.
+struct Row<'a> {
+    profile: &'a Profile,
+    services: &'a BTreeSet<Service>,
+    purpose: &'a str,
+    need: Need,
+    number: usize,
+}
+
+impl Row<'_> {
+    fn rule(&self, target: Target) -> Rule {
+        Rule {
+            target,
+            services: self.services.clone(),
+            origin: Origin::Profile { profile: self.profile.name.clone(), row: self.number },
+            purpose: Some(self.purpose.to_owned()),
+            allow_private: false,
+            any_type: false,
+            need: self.need,
+        }
+    }
+
+    /// A rule about a name of the profile.
+    fn name(&self, name: Located<DomainName>) -> Located<Rule> {
+        Located { value: self.rule(Target::Name(NamePattern::Exact(name.value))), span: name.span }
+    }
+
+    /// A rule about a server that the operator names himself: it may well be on a private address.
+    fn own_server(&self, target: &Located<Target>) -> Located<Rule> {
+        Located { value: Rule { allow_private: true, ..self.rule(target.value.clone()) }, span: target.span.clone() }
+    }
 }
 
 impl Endpoint {
@@ -290,105 +213,14 @@ impl Endpoint {
     }
 
     /// The names of the endpoint: one, or one for each entry of its list.
-    fn names(&self, chosen: &Chosen) -> Vec<DomainName> {
-        let names = match &self.each {
-            None => vec![self.host.clone()],
+    fn names(&self, chosen: &Chosen, (at, findings): (&Range<usize>, &mut Findings)) -> Vec<Located<DomainName>> {
+        let texts = match &self.each {
+            None => vec![Located { value: self.host.clone(), span: at.clone() }],
             Some(option) => {
-                let entries = chosen.lists.get(option).map(Vec::as_slice).unwrap_or_default();
-                entries.iter().map(|entry| self.host.replace("{}", entry)).collect()
+                let entries = chosen.lists.get(option).map(Vec::as_slice).unwrap_or_default().iter();
+                entries.map(|entry| entry.map_ref(|entry| self.host.replace("{}", entry))).collect()
             }
         };
-        names.iter().filter_map(|name| DomainName::parse(name).ok()).collect()
-    }
-}
-
-fn choose(profile: &Profile, options: Option<Fields<'_>>, findings: &mut Findings) -> Chosen {
-    let mut chosen = Chosen::default();
-    for (name, kind) in &profile.options {
-        match kind {
-            Kind::Choice { default, .. } => {
-                chosen.words.insert(name.clone(), default.clone());
-            }
-            Kind::Switch { default } | Kind::Servers { default, .. } => {
-                chosen.switches.insert(name.clone(), *default);
-            }
-            Kind::List | Kind::Proxy => {}
-        }
-    }
-    let Some(mut fields) = options else { return chosen };
-    for key in fields.rest() {
-        match (profile.options.get(key.value), fields.take(key.value)) {
-            (Some(kind), Some(value)) => choose_one((key.value, kind), &value, &mut chosen, findings),
-            _ => {
-                let known: Vec<String> = profile.options.keys().cloned().collect();
-                let message = format!("the profile `{}` has no option `{}`", profile.name, key.value);
-                findings.error(&key.span, message, super::suggest::suggestion(key.value, &known));
-            }
-        }
-    }
-    chosen
-}
-
-fn choose_one((name, kind): (&str, &Kind), value: &Value<'_>, chosen: &mut Chosen, findings: &mut Findings) {
-    match kind {
-        Kind::Choice { words, .. } => {
-            let words: Vec<(&str, &str)> = words.iter().map(|word| (word.as_str(), word.as_str())).collect();
-            if let Some(word) = value.one_of(&words, findings) {
-                chosen.words.insert(name.to_owned(), word.to_owned());
-            }
-        }
-        Kind::Switch { .. } => {
-            if let Some(on) = value.boolean(findings) {
-                chosen.switches.insert(name.to_owned(), on);
-            }
-        }
-        Kind::Servers { most, .. } => {
-            if let Some(on) = value.as_bool() {
-                chosen.switches.insert(name.to_owned(), on);
-            } else if let Some(list) = value.array("server names or addresses, or true or false", findings) {
-                if list.is_empty() || list.len() > *most {
-                    let remedy = format!("name 1 to {most} servers, or write true or false");
-                    findings.error(value.span(), format!("{} servers for `{name}`", list.len()), remedy);
-                }
-                let targets = list.iter().filter_map(|server| target(server, findings)).collect();
-                chosen.switches.insert(name.to_owned(), true);
-                chosen.servers.insert(name.to_owned(), targets);
-            }
-        }
-        Kind::List => {
-            let list = value.array("labels", findings).unwrap_or_default();
-            let entries = list.iter().filter_map(|entry| label(entry, findings)).collect();
-            chosen.lists.insert(name.to_owned(), entries);
-        }
-        Kind::Proxy => {
-            if let Some(mut fields) = value.table("a proxy", findings) {
-                let host = fields.require("host", findings).and_then(|host| target(&host, findings));
-                let port = fields.require("port", findings).and_then(|port| port.integer(1..=65_535, findings));
-                fields.finish(findings);
-                let port = port.and_then(|port| u16::try_from(port).ok()).and_then(std::num::NonZeroU16::new);
-                chosen.proxy = host.zip(port.map(Service::tcp));
-            }
-        }
-    }
-}
-
-/// A name or an address.
-fn target(value: &Value<'_>, findings: &mut Findings) -> Option<Target> {
-    match value.as_str().map(str::parse) {
-        Some(Ok(address)) => Some(Target::Address(address)),
-        _ => values::name(value, findings).map(|name| Target::Name(NamePattern::Exact(name))),
-    }
-}
-
-/// One label of a name.
-fn label(value: &Value<'_>, findings: &mut Findings) -> Option<String> {
-    let text = value.string(findings)?;
-    match DomainName::parse(&format!("{}.example", text.value)) {
-        Ok(name) if !text.value.contains('.') => name.labels().next().map(str::to_owned),
-        _ => {
-            let remedy = "write the first label of the name only, such as \"contoso\"";
-            findings.error(&text.span, format!("`{}` is no single label of a name", text.value), remedy);
-            None
-        }
+        texts.into_iter().filter_map(|text| values::fitting_name(&text, findings)).collect()
     }
 }

@@ -1,204 +1,106 @@
-//! Reads `[[group.allow]]` and `[[group.inbound]]`, and what they are made of: hosts, addresses, prefixes, ports.
+//! Reads `[[group.allow]]` and `[[group.inbound]]`.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{collections::BTreeSet, ops::Range};
 
 use ipnet::IpNet;
 
 use super::{
-    document::{Fields, Value},
+    document::Fields,
     findings::{Findings, Located},
     group::{InboundRule, Need, Origin, Rule, Target},
-    name::{DomainName, NameError, NamePattern},
     service::Service,
+    values,
 };
 use crate::resolve::Special;
 
-/// Reads one `[[group.allow]]`.
+/// Reads one `[[group.allow]]`; it stands where its target stands.
 pub(super) fn allow(mut fields: Fields<'_>, findings: &mut Findings) -> Option<Located<Rule>> {
+    let line = findings.line(fields.span());
+    let is_about_a_name = fields.get("host").is_some();
     let target = target(&mut fields, findings);
-    let services = services(&mut fields, findings);
+    let services = fields.require("ports", findings).map(|value| values::services(&value, findings));
     let private = fields.take("allow_private");
-    let purpose = comment(&mut fields, findings);
-    let allow_private = private.as_ref().and_then(|value| value.boolean(findings)).unwrap_or(false);
-    if let (Some(Located { value: Target::Address(_) | Target::Cidr(_), .. }), Some(private)) = (&target, private) {
-        let remedy = "remove it: it is about the addresses that a `host` resolves to";
-        findings.warn(private.span(), "`allow_private` has no effect here", remedy);
+    if let (Some(value), false) = (&private, is_about_a_name) {
+        let remedy = "remove it: an address or a prefix is allowed as it stands";
+        findings.warn(value.span(), "`allow_private` is about the addresses that a `host` leads to", remedy);
     }
+    let allow_private = private.and_then(|value| value.boolean(findings)).unwrap_or(false);
+    let any_type = fields.take("any_type");
+    if let (Some(value), false) = (&any_type, is_about_a_name) {
+        findings.error(value.span(), "`any_type` is about names", "remove it, or name a `host`");
+    }
+    let any_type = any_type.and_then(|value| value.boolean(findings)).unwrap_or(false);
+    let purpose = comment(&mut fields, findings);
     fields.finish(findings);
-    let (target, services) = (target?, services?);
-    let origin = origin(&target, findings);
-    let Located { value: target, span } = target;
-    let rule = Rule { target, services, origin, purpose, allow_private, need: Need::Required };
+    let services = services.filter(|services| !services.is_empty())?;
+    let origin = Origin::File { path: findings.source().path().to_owned(), line };
+    let Located { value: target, span } = target?;
+    warn_of_wide(&target, &services, (&span, findings));
+    let rule = Rule { target, services, origin, purpose, allow_private, any_type, need: Need::Required };
     Some(Located { value: rule, span })
 }
 
-/// Reads one `[[group.inbound]]`.
+const REMEDY: &str = "write exactly one of `host`, `address` and `cidr`";
+
+/// Exactly one of `host`, `address` and `cidr`; what is wrong with any of them is reported.
+fn target(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Located<Target>> {
+    let given = ["host", "address", "cidr"].map(|key| fields.take(key));
+    let mut places = given.iter().flatten().map(|value| value.span().clone());
+    let (first, second) = (places.next(), places.next());
+    let [host, address, cidr] = given;
+    let targets = [
+        host.and_then(|value| values::host(&value, findings)).map(Target::Name),
+        address.and_then(|value| values::address(&value, findings)).map(Target::Address),
+        cidr.and_then(|value| values::hosts(&value, findings)).map(Target::Cidr),
+    ];
+    let Some(first) = first else {
+        findings.absent(fields.span(), "the rule says nothing to reach", REMEDY);
+        return None;
+    };
+    if let Some(second) = second {
+        let message = "the rule says several things to reach".to_owned();
+        findings.error_beside(&second, (message, REMEDY), (&first, "the first one"));
+        return None;
+    }
+    targets.into_iter().flatten().next().map(|value| Located { value, span: first })
+}
+
+/// What may well be allowed, and rarely is meant or of use.
+fn warn_of_wide(target: &Target, services: &BTreeSet<Service>, (at, findings): (&Range<usize>, &mut Findings)) {
+    match target {
+        Target::Cidr(net) => warn_of_everything(*net, services, (at, findings)),
+        Target::Address(address) if Special::of(*address) == Some(Special::LinkLocal) => {
+            let remedy = "name another address of the host, or remove the rule";
+            findings.warn(at, format!("`{address}` is link-local: no gateway forwards to it"), remedy);
+        }
+        Target::Address(_) | Target::Name(_) => {}
+    }
+}
+
+fn warn_of_everything(net: IpNet, services: &BTreeSet<Service>, (at, findings): (&Range<usize>, &mut Findings)) {
+    let Some(service) = services.iter().find(|service| service.is_wildcard()) else { return };
+    if net.prefix_len() == 0 {
+        let message = format!("`{net}` with `{service}` is every address at every port");
+        findings.warn(at, message, "name prefixes, or the ports that are needed");
+    }
+}
+
+/// Reads one `[[group.inbound]]`; it stands where its prefix stands.
 pub(super) fn inbound(mut fields: Fields<'_>, findings: &mut Findings) -> Option<Located<InboundRule>> {
-    let from = fields.require("from", findings).and_then(|value| prefix(&value, findings));
-    let services = services(&mut fields, findings);
+    let line = findings.line(fields.span());
+    let from = fields.require("from", findings);
+    let span = from.as_ref().map_or_else(|| fields.span().clone(), |value| value.span().clone());
+    let from = from.and_then(|value| values::hosts(&value, findings));
+    let services = fields.require("ports", findings).map(|value| values::services(&value, findings));
     let purpose = comment(&mut fields, findings);
     fields.finish(findings);
-    let (from, services) = (from?, services?);
-    let origin = origin(&from, findings);
-    let Located { value: from, span } = from;
+    let services = services.filter(|services| !services.is_empty())?;
+    let origin = Origin::File { path: findings.source().path().to_owned(), line };
+    let from = from?;
+    warn_of_everything(from, &services, (&span, findings));
     Some(Located { value: InboundRule { from, services, origin, purpose }, span })
 }
 
-/// The line of a place as the origin of a rule.
-pub(super) fn origin<T>(located: &Located<T>, findings: &Findings) -> Origin {
-    Origin::File { path: findings.source().path().to_owned(), line: findings.line(&located.span) }
-}
-
-/// Exactly one of `host`, `address` and `cidr`; what is wrong in any of them is reported.
-fn target(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Located<Target>> {
-    let given = ["host", "address", "cidr"].map(|key| fields.take(key));
-    let mut spans = given.iter().flatten().map(|value| value.span().clone());
-    let (first, second) = (spans.next(), spans.next());
-    let [name, single, cidr] = given;
-    let targets = [
-        name.and_then(|value| host(&value, findings)).map(|host| host.map(|name| Target::Name(NamePattern::Exact(name)))),
-        single.and_then(|value| address(&value, findings)).map(|address| address.map(Target::Address)),
-        cidr.and_then(|value| destinations(&value, findings)).map(|prefix| prefix.map(Target::Cidr)),
-    ];
-    if first.is_none() {
-        let message = "an allow rule needs one of `host`, `address` and `cidr`";
-        findings.absent(fields.span(), message, "add `host = \"name.example\"` here");
-    }
-    if let (Some(first), Some(second)) = (first, second) {
-        let message = "an allow rule has only one of `host`, `address` and `cidr`".to_owned();
-        findings.error_beside(&second, (message, "make a rule of each"), (&first, "the other one"));
-        return None;
-    }
-    targets.into_iter().flatten().next()
-}
-
-/// The name of a host.
-pub(super) fn host(value: &Value<'_>, findings: &mut Findings) -> Option<Located<DomainName>> {
-    let text = value.string(findings)?;
-    let (message, remedy) = match NamePattern::parse(text.value) {
-        Ok(NamePattern::Exact(name)) => {
-            warn_of_odd_names(&name, value, findings);
-            return Some(Located { value: name, span: text.span });
-        }
-        Ok(NamePattern::Below(_)) => {
-            let message = format!("`{}`: wildcards need learning from the DNS answers that devices get", text.value);
-            (message, "name each host: this version does not learn from the answers of devices")
-        }
-        Err(error @ NameError::Address(_)) => (error.to_string(), "write `address` instead of `host`"),
-        Err(NameError::Character(..)) if text.value.parse::<IpNet>().is_ok() => {
-            (format!("`{}` is a prefix, not a name", text.value), "write `cidr` instead of `host`")
-        }
-        Err(error @ NameError::Character(_, '/' | ':')) => {
-            (error.to_string(), "write the name alone: no scheme, no path, and ports in `ports`")
-        }
-        Err(error) => (error.to_string(), "write an absolute DNS name such as \"api.example.com\""),
-    };
-    findings.error(&text.span, message, remedy);
-    None
-}
-
-fn warn_of_odd_names(name: &DomainName, value: &Value<'_>, findings: &mut Findings) {
-    let last = name.labels().next_back();
-    if name.labels().nth(1).is_none() {
-        let remedy = "write the whole name: names are absolute, and no search domain is added";
-        findings.warn(value.span(), format!("`{name}` is a single label"), remedy);
-    } else if last == Some("local") {
-        let remedy = "names below `local` belong to multicast DNS, which no gateway forwards: use `address`";
-        findings.warn(value.span(), format!("`{name}` is unlikely to resolve"), remedy);
-    }
-}
-
-/// The address of a host that can be reached through a gateway.
-pub(super) fn address(value: &Value<'_>, findings: &mut Findings) -> Option<Located<IpAddr>> {
-    let text = value.string(findings)?;
-    let (message, remedy) = match text.value.parse::<IpAddr>() {
-        Ok(address) => match Special::of(address).filter(|special| !special.is_reachable()) {
-            None => return Some(Located { value: address, span: text.span }),
-            Some(special) => {
-                let message = format!("`{address}` is {}: no host is reached there", special.word());
-                (message, "write the address of a host")
-            }
-        },
-        Err(_) if text.value.parse::<IpNet>().is_ok() => {
-            (format!("`{}` is a prefix, not an address", text.value), "write `cidr` instead of `address`")
-        }
-        Err(_) => (format!("`{}` is no address", text.value), no_address_remedy(text.value)),
-    };
-    findings.error(&text.span, message, remedy);
-    None
-}
-
-fn no_address_remedy(text: &str) -> &'static str {
-    if NamePattern::parse(text).is_ok() {
-        "write `host` for a name"
-    } else {
-        "write an IPv4 or IPv6 address such as \"192.0.2.1\" or \"2001:db8::1\""
-    }
-}
-
-/// A prefix without host bits.
-pub(super) fn prefix(value: &Value<'_>, findings: &mut Findings) -> Option<Located<IpNet>> {
-    let text = value.string(findings)?;
-    let (message, remedy) = match (text.value.parse::<IpNet>(), text.value.parse::<IpAddr>()) {
-        (Ok(net), _) if net == net.trunc() => return Some(Located { value: net, span: text.span }),
-        (Ok(net), _) => (
-            format!("`{net}` has bits set behind its prefix"),
-            format!("write \"{}\" for the network, or \"{}\" for the one address", net.trunc(), IpNet::from(net.addr())),
-        ),
-        (Err(_), Ok(address)) => {
-            (format!("`{address}` has no prefix length"), format!("write \"{}\"", IpNet::from(address)))
-        }
-        (Err(_), Err(_)) => (
-            format!("`{}` is no prefix", text.value),
-            "write a prefix such as \"192.0.2.0/24\" or \"2001:db8::/32\"".to_owned(),
-        ),
-    };
-    findings.error(&text.span, message, remedy);
-    None
-}
-
-/// A prefix that devices may reach.
-fn destinations(value: &Value<'_>, findings: &mut Findings) -> Option<Located<IpNet>> {
-    let net = prefix(value, findings)?;
-    let is_broad = net.value.prefix_len() < if net.value.addr().is_ipv4() { 8 } else { 16 };
-    if is_broad {
-        let message = format!("`{}` opens a large part of the internet", net.value);
-        findings.warn(&net.span, message, "allow names, or smaller prefixes, where you can");
-    }
-    Some(net)
-}
-
-/// `ports`: at least one.
-pub(super) fn services(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<BTreeSet<Service>> {
-    let value = fields.require("ports", findings)?;
-    let elements = value.array("ports", findings)?;
-    if elements.is_empty() {
-        findings.error(value.span(), "a rule without ports allows nothing", "list ports such as \"tcp/443\"");
-    }
-    let services: Vec<Option<Service>> = elements.iter().map(|element| service(element, findings)).collect();
-    let services: Option<BTreeSet<Service>> = services.into_iter().collect();
-    services.filter(|services| !services.is_empty())
-}
-
-fn service(value: &Value<'_>, findings: &mut Findings) -> Option<Service> {
-    let text = value.string(findings)?;
-    text.value
-        .parse::<Service>()
-        .map_err(|error| findings.error(&text.span, error.to_string(), error.remedy()))
-        .ok()
-}
-
-/// `comment`: why a rule is there.
 fn comment(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<String> {
-    fields.take("comment").and_then(|value| plain(&value, findings))
-}
-
-/// A text of one line: it ends up in tables and logs.
-pub(super) fn plain(value: &Value<'_>, findings: &mut Findings) -> Option<String> {
-    let text = value.string(findings)?;
-    if text.value.chars().any(char::is_control) {
-        findings.error(&text.span, "the text holds control characters", "write one line of plain text");
-        return None;
-    }
-    Some(text.value.to_owned())
+    fields.take("comment").and_then(|value| values::line(&value, findings)).map(|text| text.value.to_owned())
 }

@@ -1,6 +1,7 @@
 //! Reads the tables about the gateway as a whole: `[daemon]`, `[resolver]`, `[limits]`, `[timeouts]`.
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     ops::{Range, RangeInclusive},
     path::PathBuf,
@@ -11,7 +12,9 @@ use super::{
     document::{Fields, Value},
     findings::Findings,
     settings::{DaemonSettings, DeniedSink, FlowTimeouts, Limits, ResolverSettings},
+    values,
 };
+use crate::resolve::Special;
 
 /// Fields of a settings table: a key, where its value goes, and what bounds it.
 macro_rules! fields {
@@ -31,7 +34,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) fn daemon(mut fields: Fields<'_>, findings: &mut Findings) -> DaemonSettings {
     let mut settings = DaemonSettings::default();
     if let Some(value) = fields.take("pin_root")
-        && let Some(text) = value.string(findings)
+        && let Some(text) = values::line(&value, findings)
     {
         let path = PathBuf::from(text.value);
         if path.is_absolute() {
@@ -53,7 +56,7 @@ pub(super) fn daemon(mut fields: Fields<'_>, findings: &mut Findings) -> DaemonS
 }
 
 fn denied_sink(value: &Value<'_>, findings: &mut Findings) -> Option<DeniedSink> {
-    let text = value.string(findings)?;
+    let text = values::line(value, findings)?;
     match text.value {
         "stdout" => Some(DeniedSink::Stdout),
         path if path.starts_with('/') => Some(DeniedSink::File(PathBuf::from(path))),
@@ -105,7 +108,7 @@ fn server_address(value: &Value<'_>, findings: &mut Findings) -> Option<SocketAd
     let text = value.string(findings)?;
     let bare = text.value.parse::<IpAddr>().map(|address| SocketAddr::new(address, 53));
     match bare.or_else(|_no_address| text.value.parse::<SocketAddr>()) {
-        Ok(server) if server.port() != 0 && !server.ip().is_unspecified() => Some(server),
+        Ok(server) if server.port() != 0 && is_server(server.ip()) => Some(server),
         Ok(_) | Err(_) => {
             let remedy = "write an address, or an address and a port: \"192.0.2.53\", \"[2001:db8::53]:5353\"";
             findings.error(&text.span, format!("`{}` is no server address", text.value), remedy);
@@ -114,10 +117,32 @@ fn server_address(value: &Value<'_>, findings: &mut Findings) -> Option<SocketAd
     }
 }
 
+/// Whether a server can have the address: that of a host, or one of the gateway's own.
+fn is_server(address: IpAddr) -> bool {
+    Special::of(address).is_none_or(|special| special.is_reachable() || special == Special::Loopback)
+}
+
+/// Where `[limits]` stands, and where the values of its keys stand.
+#[derive(Debug, Default)]
+pub(super) struct LimitPlaces {
+    table: Range<usize>,
+    values: BTreeMap<&'static str, Range<usize>>,
+}
+
+impl LimitPlaces {
+    /// Where a limit is to be changed: at its value, else where it would be added.
+    pub(super) fn of(&self, key: &str) -> Range<usize> {
+        self.values.get(key).unwrap_or(&self.table).clone()
+    }
+}
+
 /// Reads `[limits]`.
-pub(super) fn limits(mut fields: Fields<'_>, findings: &mut Findings) -> Limits {
+pub(super) fn limits(mut fields: Fields<'_>, findings: &mut Findings) -> (Limits, LimitPlaces) {
     const ENTRIES: RangeInclusive<u32> = 1..=16_777_216;
     let mut limits = Limits::default();
+    let keys = ["endpoints", "cidrs", "rules"];
+    let values = keys.iter().filter_map(|key| Some((*key, fields.take(key)?.span().clone()))).collect();
+    let places = LimitPlaces { table: fields.span().clone(), values };
     fields!(fields, findings, limits, integer, {
         endpoints: ENTRIES;
         cidrs: ENTRIES;
@@ -132,7 +157,7 @@ pub(super) fn limits(mut fields: Fields<'_>, findings: &mut Findings) -> Limits 
         findings.error(fields.span(), message, "lower one of them: each flow takes kernel memory");
     }
     fields.finish(findings);
-    limits
+    (limits, places)
 }
 
 /// Flow entries per family: 2 GiB of kernel memory at about 128 bytes each.

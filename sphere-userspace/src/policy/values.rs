@@ -1,19 +1,32 @@
 //! Values that several tables share: prefixes, names, services, servers.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{collections::BTreeSet, net::IpAddr, ops::Range};
 
 use ipnet::IpNet;
 
 use super::{
     document::Value,
-    findings::Findings,
+    findings::{Findings, Located},
     group::Server,
     name::{DomainName, NameError, NamePattern},
-    service::Service,
+    service::{Service, ServiceError},
+    wrap::is_plain,
 };
+use crate::resolve::Special;
 
 /// Longest name that the kernel's table of names holds.
 const MAX_NAME_BYTES: usize = sphere_common::name::MAX_NAME_BYTES;
+
+/// A text that is shown in tables and records: one line, as it stands.
+pub(super) fn line<'a>(value: &Value<'a>, findings: &mut Findings) -> Option<Located<&'a str>> {
+    let text = value.string(findings)?;
+    if let Some(character) = text.value.chars().find(|character| !is_plain(*character)) {
+        let message = format!("the text holds the character {}", character.escape_unicode());
+        findings.error(&text.span, message, "write one line, without control characters");
+        return None;
+    }
+    Some(text)
+}
 
 /// A prefix without host bits.
 pub(super) fn prefix(value: &Value<'_>, findings: &mut Findings) -> Option<IpNet> {
@@ -38,22 +51,42 @@ pub(super) fn prefix(value: &Value<'_>, findings: &mut Findings) -> Option<IpNet
     }
 }
 
-/// One address.
+/// The address of a host that can be reached through a gateway.
 pub(super) fn address(value: &Value<'_>, findings: &mut Findings) -> Option<IpAddr> {
     let text = value.string(findings)?;
-    match text.value.parse::<IpAddr>() {
-        Ok(address) if address.is_unspecified() || address.is_multicast() => {
-            let remedy = "name the address of one host";
-            findings.error(&text.span, format!("`{address}` is no address of a host"), remedy);
-            None
-        }
-        Ok(address) => Some(address),
-        Err(_) => {
-            let remedy = "write an IPv4 or IPv6 address; names go into `host`, prefixes into `cidr`";
-            findings.error(&text.span, format!("`{}` is no address", text.value), remedy);
-            None
-        }
+    let Ok(address) = text.value.parse::<IpAddr>() else {
+        let remedy = "write an IPv4 or IPv6 address; names go into `host`, prefixes into `cidr`";
+        findings.error(&text.span, format!("`{}` is no address", text.value), remedy);
+        return None;
+    };
+    let Some(special) = Special::of(address).filter(|special| !special.is_reachable()) else { return Some(address) };
+    let remedy = match (special, address) {
+        (Special::Mapped, IpAddr::V6(v6)) => match v6.to_ipv4_mapped() {
+            Some(v4) => format!("write \"{v4}\""),
+            None => "name the address of one host".to_owned(),
+        },
+        (Special::Loopback, _) => "devices reach only themselves there: name an address on the network".to_owned(),
+        _ => "name the address of one host".to_owned(),
+    };
+    findings.error(&text.span, format!("`{address}` is no address of a host: it is {special}"), remedy);
+    None
+}
+
+/// A prefix in which there are hosts that can be reached through a gateway.
+pub(super) fn hosts(value: &Value<'_>, findings: &mut Findings) -> Option<IpNet> {
+    let net = prefix(value, findings)?;
+    if let Some(special) = unreachable(net) {
+        let message = format!("no host has an address in `{net}`: it is {special}");
+        findings.error(value.span(), message, "name the prefix of hosts");
+        return None;
     }
+    Some(net)
+}
+
+/// Why no host can have an address in the prefix; `None` when one can.
+pub(super) fn unreachable(net: IpNet) -> Option<Special> {
+    let [first, last] = [net.network(), net.broadcast()].map(Special::of);
+    first.filter(|special| first == last && !special.is_reachable())
 }
 
 /// A name, or `*.` and a name.
@@ -75,9 +108,7 @@ pub(super) fn host(value: &Value<'_>, findings: &mut Findings) -> Option<NamePat
     };
     let (NamePattern::Exact(name) | NamePattern::Below(name)) = &pattern;
     // Below a name, the shortest name has two bytes more: as many as the star and its dot.
-    if pattern.to_string().len() > MAX_NAME_BYTES {
-        let message = format!("the name is longer than {MAX_NAME_BYTES} bytes");
-        findings.error(&text.span, message, "the kernel's table of names cannot hold it: use a shorter alias");
+    if !fits(&pattern.to_string(), &text.span, findings) {
         return None;
     }
     if matches!(pattern, NamePattern::Below(_)) && name.labels().count() == 1 {
@@ -90,6 +121,30 @@ pub(super) fn host(value: &Value<'_>, findings: &mut Findings) -> Option<NamePat
         findings.warn(&text.span, "names under `local` are found by multicast DNS, which no router forwards", remedy);
     }
     Some(pattern)
+}
+
+/// Whether the kernel's table of names holds the name; reported if not.
+fn fits(name: &str, at: &Range<usize>, findings: &mut Findings) -> bool {
+    let fits = name.len() <= MAX_NAME_BYTES;
+    if !fits {
+        let message = format!("the name is longer than {MAX_NAME_BYTES} bytes");
+        findings.error(at, message, "the kernel's table of names cannot hold it: use a shorter alias");
+    }
+    fits
+}
+
+/// A name that was put together: it may have become too long.
+pub(super) fn fitting_name(text: &Located<String>, findings: &mut Findings) -> Option<Located<DomainName>> {
+    if !fits(&text.value, &text.span, findings) {
+        return None;
+    }
+    match DomainName::parse(&text.value) {
+        Ok(value) => Some(Located { value, span: text.span.clone() }),
+        Err(error) => {
+            findings.error(&text.span, error.to_string(), "write another label");
+            None
+        }
+    }
 }
 
 /// One name.
@@ -106,24 +161,36 @@ pub(super) fn name(value: &Value<'_>, findings: &mut Findings) -> Option<DomainN
 
 /// A list of services, not empty.
 pub(super) fn services(value: &Value<'_>, findings: &mut Findings) -> BTreeSet<Service> {
-    const REMEDY: &str = "write `tcp/PORT`, `udp/PORT`, `tcp/*`, `udp/*` or `icmp`";
     let Some(list) = value.array("services such as \"tcp/443\"", findings) else {
         return BTreeSet::new();
     };
     if list.is_empty() {
         findings.error(value.span(), "the rule has no ports, so it allows nothing", "name a port, such as \"tcp/443\"");
     }
-    list.iter().filter_map(|service| service.parsed::<Service>(findings, REMEDY)).map(|found| found.value).collect()
+    list.iter().filter_map(|value| service(value, findings)).collect()
 }
 
-/// A list of servers: addresses, or "gateway".
-pub(super) fn servers(value: &Value<'_>, findings: &mut Findings) -> BTreeSet<Server> {
-    let Some(list) = value.array("addresses or \"gateway\"", findings) else {
-        return BTreeSet::new();
+fn service(value: &Value<'_>, findings: &mut Findings) -> Option<Service> {
+    let text = value.string(findings)?;
+    let report = |error: ServiceError| {
+        let quoted = format!("`{}`", text.value);
+        let message = error.to_string();
+        let message = if message.contains(&quoted) { message } else { format!("{quoted}: {message}") };
+        findings.error(&text.span, message, error.remedy());
     };
-    let server = |value: &Value<'_>, findings: &mut Findings| match value.as_str() {
-        Some("gateway") => Some(Server::Gateway),
-        _ => address(value, findings).map(Server::Address),
+    text.value.parse().map_err(report).ok()
+}
+
+/// A list of servers: addresses, or "gateway". `None` when it is no list, or when none of its servers is usable.
+pub(super) fn servers(value: &Value<'_>, findings: &mut Findings) -> Option<Vec<Located<Server>>> {
+    let list = value.array("addresses or \"gateway\"", findings)?;
+    let server = |value: &Value<'_>, findings: &mut Findings| {
+        let server = match value.as_str() {
+            Some("gateway") => Server::Gateway,
+            _ => Server::Address(address(value, findings)?),
+        };
+        Some(Located { value: server, span: value.span().clone() })
     };
-    list.iter().filter_map(|value| server(value, findings)).collect()
+    let servers: Vec<_> = list.iter().filter_map(|value| server(value, findings)).collect();
+    (servers.len() == list.len() || !servers.is_empty()).then_some(servers)
 }

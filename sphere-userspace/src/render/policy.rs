@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::policy::{Diagnostic, Group, Policy, PolicyErrors};
+use crate::policy::{Diagnostic, Group, Policy, PolicyErrors, Target, wrap};
 
 /// Writes the policy: each group with what its devices may reach, and who may reach them.
 ///
@@ -13,20 +13,20 @@ use crate::policy::{Diagnostic, Group, Policy, PolicyErrors};
 /// When the output fails.
 pub fn write_policy(output: &mut impl Write, policy: &Policy) -> io::Result<()> {
     for group in &policy.groups {
-        let join = |items: Vec<String>| items.join(" ");
         writeln!(output, "group {} · {}", group.name, group.mode.word())?;
-        writeln!(output, "  behind     {}", join(group.interfaces.iter().map(ToString::to_string).collect()))?;
-        writeln!(output, "  subnets    {}", join(group.subnets.iter().map(ToString::to_string).collect()))?;
-        writeln!(output, "  resolvers  {}", join(group.resolvers.iter().map(ToString::to_string).collect()))?;
-        writeln!(output, "  DHCP       {}", join(group.dhcp_servers.iter().map(ToString::to_string).collect()))?;
+        row(output, "behind", &words(&group.interfaces))?;
+        row(output, "subnets", &words(&group.subnets))?;
+        row(output, "resolvers", &words(&group.resolvers))?;
+        row(output, "DHCP", &words(&group.dhcp_servers))?;
         for (name, version) in &group.profiles {
-            writeln!(output, "  profile    {name} {version}")?;
+            row(output, "profile", &format!("{name} {version}"))?;
         }
         writeln!(output, "\n  may reach")?;
         for rule in &group.rules {
-            let private = if rule.allow_private { " (private addresses too)" } else { "" };
+            let is_name = matches!(rule.target, Target::Name(_));
+            let private = if is_name && rule.allow_private { " (private addresses too)" } else { "" };
             writeln!(output, "    {}{private}", rule.target)?;
-            let services = join(rule.services.iter().map(ToString::to_string).collect());
+            let services = words(&rule.services);
             let purpose = rule.purpose.as_deref().unwrap_or_default();
             detail(output, &[&services, rule.need.word(), &rule.origin.to_string(), purpose])?;
         }
@@ -36,7 +36,7 @@ pub fn write_policy(output: &mut impl Write, policy: &Policy) -> io::Result<()> 
         }
         for rule in &group.inbound {
             writeln!(output, "    {}", rule.from)?;
-            let services = join(rule.services.iter().map(ToString::to_string).collect());
+            let services = words(&rule.services);
             detail(output, &[&services, &rule.origin.to_string(), rule.purpose.as_deref().unwrap_or_default()])?;
         }
         if !group.gateway_access && group.inbound.is_empty() {
@@ -49,10 +49,32 @@ pub fn write_policy(output: &mut impl Write, policy: &Policy) -> io::Result<()> 
     writeln!(output, "valid: {groups} group{}, {rules} rules, {names} names", if groups == 1 { "" } else { "s" })
 }
 
-/// A line below what it belongs to; what is empty is left out.
+/// Columns before what a row says.
+const ROW: usize = 13;
+/// Columns before what is said below a target.
+const DETAIL: usize = 8;
+
+fn words<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+/// A key and what is said of it.
+fn row(output: &mut impl Write, key: &str, text: &str) -> io::Result<()> {
+    let mut head = format!("  {key:<9}  ");
+    for line in wrap(text, ROW, ROW) {
+        writeln!(output, "{}", format!("{head}{line}").trim_end())?;
+        head = " ".repeat(ROW);
+    }
+    Ok(())
+}
+
+/// What is said below a target; what is empty is left out.
 fn detail(output: &mut impl Write, parts: &[&str]) -> io::Result<()> {
     let parts: Vec<&str> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
-    writeln!(output, "        {}", parts.join(" · "))
+    for line in wrap(&parts.join(" · "), DETAIL, DETAIL) {
+        writeln!(output, "{:DETAIL$}{line}", "")?;
+    }
+    Ok(())
 }
 
 /// The policy as one JSON object.

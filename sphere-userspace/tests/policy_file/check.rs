@@ -80,3 +80,58 @@ fn warnings_are_shown_and_the_policy_is_valid() {
     let said = said(&output);
     assert!(said.contains("warning") && said.contains("lan7"), "{said}");
 }
+
+#[test]
+fn names_that_may_lead_to_private_addresses_are_marked() {
+    let directory = Directory::new("check-private");
+    let options = "ntp = [\"ntp.example.net\", \"10.20.0.123\"]";
+    let output = check(&[], &directory.write("policy.toml", with("ntp = true", options)));
+    let shown = String::from_utf8(output.stdout).unwrap();
+    for name in ["ntp.example.net", "nas.example.com"] {
+        assert!(shown.contains(&format!("    {name} (private addresses too)\n")), "{shown}");
+    }
+    assert_eq!(shown.matches("private addresses").count(), 2, "an address is what it is:\n{shown}");
+}
+
+/// Columns of a line of a report.
+const COLUMNS: usize = 80;
+
+/// Lines wider than a report may be, apart from words that cannot be broken.
+fn too_wide(said: &str) -> Vec<&str> {
+    let wide = said.lines().filter(|line| line.chars().count() > COLUMNS);
+    wide.filter(|line| line.split_whitespace().count() > 1).collect()
+}
+
+#[test]
+fn reports_fit_80_columns_where_no_terminal_is() {
+    let directory = Directory::new("check-width");
+    let many: Vec<String> = (1..60).map(|number| format!("\"192.0.2.{number}\"")).collect();
+    let text = with("[\"gateway\", \"198.51.100.53\"]", &format!("[{}]", many.join(", ")))
+        .replace("\"maintenance\"", &format!("\"{}\"", "the words of the operator ".repeat(12)))
+        .replace(
+            "\"lan0\", \"lan1\"",
+            "\"lan0\", \"a-long-name-of1\", \"a-long-name-of2\", \"a-long-name-of3\", \"lan1\"",
+        );
+    let output = check(&[], &directory.write("policy.toml", &text));
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(too_wide(&said), Vec::<&str>::new(), "{said}");
+    assert!(said.contains("192.0.2.59") && said.contains("a-long-name-of3"), "{said}");
+}
+
+#[test]
+fn errors_fit_80_columns_where_no_terminal_is() {
+    let directory = Directory::new("check-width-errors");
+    let text = with("grace = ", "grase_of_a_very_long_name_that_nobody_would_ever_write_in_a_policy = ")
+        .replace("\"10.21.0.0/24\"", "\"10.20.0.0/16\", \"fd00:20:0000:0000:0000:0000:0000:0001/64\"")
+        .replace("devices = 64", "devices = 999999999999999999999999999999999999999999999999999999999999")
+        .replace(
+            "ports = [\"tcp/8554\"]",
+            &format!("ports = [\"tcp/8554\"{}, \"tcp/70000\"]", ", \"tcp/8555\"".repeat(20)),
+        );
+    let output = check(&[], &directory.write("policy.toml", &text));
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert_eq!(too_wide(&said), Vec::<&str>::new(), "{said}");
+    assert!(said.contains("70000"), "{said}");
+}

@@ -4,9 +4,14 @@
 mod check;
 mod documents;
 mod errors;
+mod files;
 mod meaning;
+mod overlap;
 mod profile;
+mod profile_file;
 mod random;
+mod room;
+mod targets;
 
 use std::path::PathBuf;
 
@@ -64,9 +69,14 @@ impl Directory {
         Self(path)
     }
 
+    /// The path of a file in it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
     /// Writes a file and gives back its path.
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.0.join(name);
+        let path = self.path(name);
         std::fs::write(&path, content).unwrap();
         path
     }

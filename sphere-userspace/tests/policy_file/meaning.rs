@@ -7,7 +7,7 @@ use sphere_userspace::policy::{
     Server,
 };
 
-use crate::{GOOD, lines, valid, with};
+use crate::{GOOD, invalid, lines, valid, with};
 
 /// The smallest policy that guards something.
 const SMALLEST: &str = "version = 1\n[[group]]\nname = \"g\"\nmode = \"enforce\"\ninterfaces = [\"lan0\"]\n\
@@ -161,5 +161,15 @@ fn what_may_be_a_mistake_is_a_warning() {
         let warnings = lines(&valid(&text).warnings);
         let [warning] = warnings.as_slice() else { panic!("{warnings:?} for:\n{text}") };
         assert!(warning.contains("warning: ") && warning.contains(words), "{warning}");
+    }
+}
+
+#[test]
+fn a_group_whose_rules_were_refused_is_not_said_to_have_none() {
+    let profile =
+        SMALLEST.replace("[[group.allow]]\nhost = \"a.example\"\nports = [\"tcp/1\"]", "profiles = [\"azure-cube\"]");
+    for text in [SMALLEST.replace("tcp/1", "tcp/70000"), profile] {
+        let found = lines(invalid(&text).diagnostics());
+        assert_eq!(found.len(), 1, "{found:?}");
     }
 }

@@ -1,10 +1,10 @@
-//! The shipped profile against the vendor's table, its options, and profiles of one's own.
+//! The shipped profile against the vendor's table, and its options.
 
 use std::collections::BTreeSet;
 
-use sphere_userspace::policy::{self, Group, Need, Origin, Target};
+use sphere_userspace::policy::{Group, Need, Origin, Target};
 
-use crate::{Directory, GOOD, invalid, lines, valid, with};
+use crate::{GOOD, invalid, lines, valid, with};
 
 /// The vendor's table, both editions alike: protocol, port, name, whether devices need it. DNS has no name in it: it is
 /// what `resolvers` is for.
@@ -39,7 +39,7 @@ const TELEMETRY: [&str; 3] = [
 ];
 
 /// A policy with one group that has the shipped profile with these options and nothing else.
-fn using(options: &str) -> String {
+pub(crate) fn using(options: &str) -> String {
     format!(
         "version = 1\n[[group]]\nname = \"g\"\nmode = \"enforce\"\ninterfaces = [\"lan0\"]\n\
          subnets = [\"10.20.0.0/24\"]\nprofiles = [\"azure-sphere\"]\n[group.azure-sphere]\n{options}\n"
@@ -52,7 +52,7 @@ fn group(options: &str) -> Group {
 }
 
 /// Target and service of each rule: `name tcp/443`.
-fn reached(group: &Group) -> BTreeSet<String> {
+pub(crate) fn reached(group: &Group) -> BTreeSet<String> {
     let pairs = group.rules.iter().flat_map(|rule| rule.services.iter().map(move |service| (&rule.target, service)));
     pairs.map(|(target, service)| format!("{target} {service}")).collect()
 }
@@ -161,113 +161,4 @@ fn an_unknown_profile_is_answered_with_the_known_ones() {
     assert!(lines(invalid(&twice).diagnostics()).concat().contains("named twice"));
     let unused = with("profiles = [\"azure-sphere\"]\n", "");
     assert!(lines(invalid(&unused).diagnostics()).concat().contains("`azure-sphere`"));
-}
-
-const THERMOSTAT: &str = r#"profile = "thermostat"
-version = "3"
-source = "the manual of the device"
-checked = 2026-01-31
-valid_until = 9999-12-31
-description = "a device of another maker"
-reserved = ["203.0.113.0/24"]
-
-[option.region]
-kind = "choice"
-choices = ["eu", "us"]
-default = "eu"
-about = "where the service is"
-
-[option.updates]
-kind = "switch"
-default = false
-about = "firmware"
-
-[[endpoint]]
-host = "eu.thermostat.example"
-ports = ["tcp/8883"]
-purpose = "service"
-need = "required"
-editions = ["eu"]
-
-[[endpoint]]
-host = "us.thermostat.example"
-ports = ["tcp/8883"]
-purpose = "service"
-need = "required"
-editions = ["us"]
-
-[[endpoint]]
-host = "firmware.thermostat.example"
-ports = ["tcp/443"]
-purpose = "firmware"
-need = "optional"
-when = "updates"
-"#;
-
-/// A policy that uses a profile file beside it.
-fn using_own(options: &str) -> String {
-    using(options)
-        .replace("profiles = [\"azure-sphere\"]", "profiles = [\"./thermostat.toml\"]")
-        .replace("group.azure-sphere", "group.thermostat")
-}
-
-#[test]
-fn a_profile_of_ones_own_is_data_too() {
-    let directory = Directory::new("own");
-    directory.write("thermostat.toml", THERMOSTAT);
-    for (options, expected) in [
-        ("", &["eu.thermostat.example tcp/8883"][..]),
-        ("region = \"us\"", &["us.thermostat.example tcp/8883"]),
-        ("updates = true", &["eu.thermostat.example tcp/8883", "firmware.thermostat.example tcp/443"]),
-    ] {
-        let policy = policy::load(&directory.write("policy.toml", using_own(options))).unwrap();
-        assert_eq!(policy.warnings, []);
-        let group = policy.groups.first().unwrap();
-        assert_eq!(reached(group).into_iter().collect::<Vec<_>>(), expected, "{options}");
-        assert_eq!(group.profiles.get("thermostat").map(String::as_str), Some("3"));
-        assert_eq!(policy.reserved.iter().map(ToString::to_string).collect::<Vec<_>>(), ["203.0.113.0/24"]);
-    }
-}
-
-#[test]
-fn a_profile_past_its_day_is_a_warning_at_its_use() {
-    let directory = Directory::new("old");
-    directory.write("thermostat.toml", THERMOSTAT.replace("9999-12-31", "2001-02-03"));
-    let policy = policy::load(&directory.write("policy.toml", using_own(""))).unwrap();
-    let warnings = lines(&policy.warnings);
-    let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
-    assert!(warning.contains("policy.toml:7:") && warning.contains("valid until 2001-02-03"), "{warning}");
-}
-
-#[test]
-fn errors_in_a_profile_file_are_reported_there_and_all_at_once() {
-    let directory = Directory::new("broken");
-    let broken = THERMOSTAT
-        .replace("\"203.0.113.0/24\"", "\"203.0.113.1/24\"")
-        .replace("\"tcp/443\"", "\"tcp/https\"")
-        .replace("when = \"updates\"", "when = \"update\"");
-    directory.write("thermostat.toml", broken);
-    let errors = policy::load(&directory.write("policy.toml", using_own(""))).unwrap_err();
-    let said = lines(errors.diagnostics());
-    for words in ["203.0.113.1/24", "https", "no option `update`"] {
-        let found = said.iter().any(|error| error.contains("thermostat.toml:") && error.contains(words));
-        assert!(found, "`{words}` is not in {said:#?}");
-    }
-}
-
-#[test]
-fn a_profile_file_that_is_not_there_is_an_error_at_its_name() {
-    let directory = Directory::new("absent");
-    let errors = policy::load(&directory.write("policy.toml", using_own(""))).unwrap_err();
-    assert!(
-        lines(errors.diagnostics())
-            .iter()
-            .any(|error| error.contains("policy.toml:7:") && error.contains("cannot read"))
-    );
-}
-
-#[test]
-fn a_text_without_a_file_reads_no_other_file() {
-    let errors = lines(invalid(&using_own("")).diagnostics());
-    assert!(errors.iter().any(|error| error.contains("unknown profile `./thermostat.toml`")), "{errors:?}");
 }
