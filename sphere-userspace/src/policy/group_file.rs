@@ -13,7 +13,7 @@ use super::{
     findings::{Findings, Located},
     group::{
         AttachMode, DnsPolicy, Group, GroupName, InboundRule, InterfaceName, Mode, Need, Origin, OtherSources, Rule,
-        Server, Target,
+        Server, Target, Unlearned,
     },
     profile::{self, Library},
     values,
@@ -86,7 +86,7 @@ pub(super) fn group(
     });
     let words = [DnsPolicy::Refuse, DnsPolicy::Drop, DnsPolicy::Any].map(|dns| (dns.word(), dns));
     let dns = fields.take("dns").and_then(|value| value.one_of(&words, findings));
-    let dns_hold = fields.take("dns_hold").and_then(|value| hold(&value, findings));
+    let (dns_hold, dns_unlearned) = holding(&mut fields, findings);
     let learn = fields.take("learn").and_then(|value| value.integer(LEARN, findings));
     let dhcp_servers = fields.take("dhcp_servers").map(|value| values::servers(&value, findings));
     let gateway_access = fields.take("gateway_access").and_then(|value| value.boolean(findings));
@@ -109,6 +109,7 @@ pub(super) fn group(
         resolvers: resolvers.unwrap_or_else(|| defaults.clone()),
         dns: dns.unwrap_or_default(),
         dns_hold,
+        dns_unlearned,
         learn: learn.unwrap_or(Group::DEFAULT_LEARN),
         dhcp_servers: dhcp_servers.unwrap_or_else(|| BTreeSet::from([Server::Gateway])),
         gateway_access: gateway_access.unwrap_or(true),
@@ -123,6 +124,19 @@ pub(super) fn group(
 const LEARN: RangeInclusive<u32> = 0..=16_777_216;
 /// How long an answer may be held: longer, and devices ask again.
 const HOLD: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(100);
+
+/// `dns_hold` and `dns_unlearned`.
+fn holding(fields: &mut Fields<'_>, findings: &mut Findings) -> (Option<Duration>, Unlearned) {
+    let written = fields.take("dns_hold");
+    let held = written.as_ref().and_then(|value| hold(value, findings));
+    let words = [Unlearned::Deliver, Unlearned::Drop].map(|unlearned| (unlearned.word(), unlearned));
+    let Some(value) = fields.take("dns_unlearned") else { return (held, Unlearned::default()) };
+    if written.is_none_or(|value| value.as_str() == Some("off")) {
+        let remedy = "set `dns_hold` to a duration, or remove this";
+        findings.warn(value.span(), "`dns_unlearned` is about answers that are held, and none is", remedy);
+    }
+    (held, value.one_of(&words, findings).unwrap_or_default())
+}
 
 /// `dns_hold`: "off", or a duration.
 fn hold(value: &Value<'_>, findings: &mut Findings) -> Option<Duration> {
