@@ -10,15 +10,13 @@ use aya_ebpf::helpers::generated::{
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{PerCpuArray, RingBuf};
 use aya_ebpf::programs::{TcContext, XdpContext};
-use sphere_common::abi::{LessonCount, UNJUDGED_FRAME_BYTES, Unjudged};
+use sphere_common::abi::{LessonCount, OWN_MARK, UNJUDGED_FRAME_BYTES, Unjudged};
 use sphere_common::decide::{Context, Errand, Workspace};
 use sphere_common::tables::Lessons as _;
 
 use crate::maps::KernelTables;
 use crate::packet::Source;
 
-/// Mark of socket buffers that the programs or the daemon send to a device themselves ("SPHR").
-pub(crate) const OWN_MARK: u32 = 0x5350_4852;
 /// Room for answers that wait for the daemon.
 const RING_BYTES: u32 = 1 << 20;
 /// Wakes the daemon at once: a device waits for what it learns.
@@ -51,6 +49,8 @@ pub(crate) trait Rewrite: Source {
     fn store(&self, offset: u32, from: *const u8, bytes: u32) -> bool;
     /// Sends the frame back out of the port that it came in on; what the program then returns.
     fn send_back(&self) -> i64;
+    /// The VLAN tag beside the frame: its identifier and priority, and its EtherType in network byte order or 0.
+    fn tag(&self) -> (u16, u16);
 }
 
 impl Rewrite for XdpContext {
@@ -67,6 +67,10 @@ impl Rewrite for XdpContext {
     #[inline(always)]
     fn send_back(&self) -> i64 {
         i64::from(xdp_action::XDP_TX)
+    }
+    #[inline(always)]
+    fn tag(&self) -> (u16, u16) {
+        (0, 0)
     }
 }
 
@@ -88,6 +92,14 @@ impl Rewrite for TcContext {
         unsafe {
             (*self.skb.skb).mark = OWN_MARK;
             bpf_redirect((*self.skb.skb).ifindex, 0)
+        }
+    }
+    #[inline(always)]
+    fn tag(&self) -> (u16, u16) {
+        // SAFETY: the context is the one that the kernel passed, and a valid `__sk_buff` as long as the program runs.
+        unsafe {
+            let skb = self.skb.skb;
+            if (*skb).vlan_present == 0 { (0, 0) } else { ((*skb).vlan_tci as u16, (*skb).vlan_proto as u16) }
         }
     }
 }
@@ -199,6 +211,7 @@ pub(crate) fn hand_over<S: Rewrite>(source: &S, frame_bytes: u32, context: &Cont
     // The verifier must see a length that is neither zero nor beyond the buffer.
     let copied = if frame_bytes < UNJUDGED_FRAME_BYTES as u32 { frame_bytes } else { UNJUDGED_FRAME_BYTES as u32 };
     let copied = (copied.wrapping_sub(1) & (UNJUDGED_FRAME_BYTES as u32 - 1)) + 1;
+    let (vlan_tci, vlan_protocol_be) = source.tag();
     record.head = Unjudged {
         // SAFETY: the helper takes no argument and touches no memory.
         monotonic_ns: unsafe { bpf_ktime_get_ns() },
@@ -211,7 +224,9 @@ pub(crate) fn hand_over<S: Rewrite>(source: &S, frame_bytes: u32, context: &Cont
         why,
         held,
         asked,
-        pad: [0; 5],
+        pad: 0,
+        vlan_tci,
+        vlan_protocol_be,
     };
     let sent = source.load_to(0, record.frame.as_mut_ptr(), copied) && {
         let bytes = u64::from(copied) + size_of::<Unjudged>() as u64;

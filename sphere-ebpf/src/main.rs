@@ -20,7 +20,7 @@ use aya_ebpf::bindings::{TC_ACT_OK, TC_ACT_SHOT, xdp_action};
 use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns, bpf_skb_pull_data};
 use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};
-use sphere_common::abi::Clock;
+use sphere_common::abi::{Clock, OWN_MARK};
 use sphere_common::decide::errand as what;
 use sphere_common::decide::{self, Context};
 use sphere_common::verdict::{Direction, Reason, Verdict};
@@ -81,7 +81,7 @@ pub fn sphere_clock(_context: XdpContext) -> u32 {
 fn traffic_control(context: &TcContext, direction: Direction) -> i32 {
     let bytes = context.len();
     // SAFETY: the context is the one that the kernel passed, and a valid `__sk_buff` as long as the program runs.
-    if direction == Direction::Egress && unsafe { (*context.skb.skb).mark } == errand::OWN_MARK {
+    if direction == Direction::Egress && unsafe { (*context.skb.skb).mark } == OWN_MARK {
         record::released(bytes);
         return TC_ACT_OK;
     }

@@ -6,6 +6,7 @@ pub mod control;
 pub mod daemon;
 pub mod datapath;
 pub mod names;
+pub mod overhear;
 pub mod policy;
 pub mod privilege;
 pub mod reconcile;

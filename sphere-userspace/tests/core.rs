@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use sphere_common::abi::{Endpoint4Key, EndpointValue, Ticks, endpoint_flags};
 use sphere_userspace::audit::Directory;
-use sphere_userspace::daemon::{Core, Learned, Lesson, Overheard};
+use sphere_userspace::daemon::{Core, Learned, Lesson};
 use sphere_userspace::datapath::fake::{Call, Fake};
 use sphere_userspace::datapath::{Datapath, Exchange, monotonic};
+use sphere_userspace::overhear::Overheard;
 use sphere_userspace::policy::{self, DomainName, Policy};
 use sphere_userspace::reconcile::LeaseSource;
 use sphere_userspace::resolve::{AddressRecord, Answer, Family, Outcome, Question, Resolution};
@@ -76,7 +77,7 @@ fn overheard(core: &Core<Fake>, name: &str, addresses: &[[u8; 4]]) -> Overheard 
 fn an_answer_that_was_left_to_the_daemon_opens_its_addresses_at_once() {
     let mut core = core(&allow("a.example.com"));
     let heard = overheard(&core, "a.example.com", &[[20, 0, 0, 1], [127, 0, 0, 1], [10, 1, 1, 1]]);
-    assert_eq!(core.overhear(&heard).unwrap(), Lesson::Ignored, "nobody asked");
+    assert_eq!(core.overhear(&heard).unwrap(), Lesson::Unasked, "nobody asked");
     core.datapath_mut().asked.push(heard.exchange.clone());
     let share = *core.datapath().shares.get(&heard.group).unwrap();
     assert_eq!(core.overhear(&heard).unwrap(), Lesson::Learned(1));

@@ -19,6 +19,7 @@ pub struct Status {
     pub ports: Vec<Port>,
     counters: Vec<Counter>,
     lessons: BTreeMap<String, u64>,
+    overheard: BTreeMap<String, u64>,
 }
 
 /// One loaded program.
@@ -63,7 +64,8 @@ impl Status {
     /// What happened to queries and answers.
     #[must_use]
     pub fn lessons(&self, count: LessonCount) -> u64 {
-        self.lessons.get(count.word()).copied().unwrap_or(0)
+        let counts = if count.is_of_daemon() { &self.overheard } else { &self.lessons };
+        counts.get(count.word()).copied().unwrap_or(0)
     }
 
     /// The exact counters.

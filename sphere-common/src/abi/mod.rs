@@ -33,7 +33,7 @@ pub use name::{
     SightingValue, group_flags, name_flags,
 };
 
-pub use unjudged::{UNJUDGED_FRAME_BYTES, Unjudged, unjudged_why};
+pub use unjudged::{OWN_MARK, UNJUDGED_FRAME_BYTES, Unjudged, unjudged_why};
 
 /// Version of the layout: part of the pin path, raised by any change to this module.
 pub const VERSION: u32 = 1;

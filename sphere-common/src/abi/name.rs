@@ -112,7 +112,8 @@ pub struct SightingValue {
 }
 assert_size!(SightingValue, 160);
 
-/// What happened to queries and answers: index into the lesson counters.
+/// What happened to queries and answers: index into the lesson counters. The first ones are counted by the programs, the
+/// others by the daemon, about answers that the programs could not judge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum LessonCount {
@@ -130,12 +131,46 @@ pub enum LessonCount {
     Unjudged = 5,
     /// Unjudged answers that could not be handed to the daemon.
     UnjudgedLost = 6,
+    /// Answers that the daemon learned from.
+    Learned = 7,
+    /// Answers that it read, and from which there was nothing to learn.
+    Ignored = 8,
+    /// Answers that it could not read: malformed, or a part of them never came.
+    Unread = 9,
+    /// Answers that the device had not asked for.
+    Unasked = 10,
+    /// Answers that it did not learn from in time.
+    Late = 11,
+    /// Frames that were held, and then sent on.
+    Released = 12,
+    /// Frames that were held, and then dropped.
+    Dropped = 13,
 }
 
 impl LessonCount {
     /// Every count, in the order of its number.
-    pub const ALL: [Self; 7] =
-        [Self::Query, Self::Answer, Self::Address, Self::Refused, Self::Quota, Self::Unjudged, Self::UnjudgedLost];
+    pub const ALL: [Self; 14] = [
+        Self::Query,
+        Self::Answer,
+        Self::Address,
+        Self::Refused,
+        Self::Quota,
+        Self::Unjudged,
+        Self::UnjudgedLost,
+        Self::Learned,
+        Self::Ignored,
+        Self::Unread,
+        Self::Unasked,
+        Self::Late,
+        Self::Released,
+        Self::Dropped,
+    ];
+
+    /// Whether the daemon counts it, and not the programs.
+    #[must_use]
+    pub const fn is_of_daemon(self) -> bool {
+        self as u32 >= Self::Learned as u32
+    }
 
     /// Word for people and records.
     #[must_use]
@@ -148,6 +183,13 @@ impl LessonCount {
             Self::Quota => "over-quota",
             Self::Unjudged => "unjudged",
             Self::UnjudgedLost => "unjudged-lost",
+            Self::Learned => "learned",
+            Self::Ignored => "ignored",
+            Self::Unread => "unread",
+            Self::Unasked => "unasked",
+            Self::Late => "late",
+            Self::Released => "released",
+            Self::Dropped => "dropped",
         }
     }
 }

@@ -8,6 +8,10 @@ use super::assert_size;
 /// is cut.
 pub const UNJUDGED_FRAME_BYTES: usize = 16_384;
 
+/// Mark (`SO_MARK`) of socket buffers that the programs or the daemon send to a device themselves ("SPHR"): the program
+/// at egress lets them pass.
+pub const OWN_MARK: u32 = 0x5350_4852;
+
 /// Why an answer was not judged: [`Unjudged::why`].
 pub mod unjudged_why {
     /// Over TCP: the daemon puts the stream together.
@@ -45,6 +49,10 @@ pub struct Unjudged {
     /// 1 when the answer was found to belong to a query of the device (over UDP; not known over TCP).
     pub asked: u8,
     /// Zero.
-    pub pad: [u8; 5],
+    pub pad: u8,
+    /// VLAN tag that the frame carries beside its bytes (`skb->vlan_tci`).
+    pub vlan_tci: u16,
+    /// EtherType of that tag, network byte order; 0: there is none.
+    pub vlan_protocol_be: u16,
 }
 assert_size!(Unjudged, 64);

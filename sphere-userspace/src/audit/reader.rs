@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use zerocopy::FromBytes;
 
 use super::{Directory, Record, Sinks, WallClock};
-use crate::datapath::{DatapathError, EventRing, monotonic};
+use crate::datapath::{DatapathError, Ring, monotonic};
 
 /// How long a sample may wait. The programs wake nobody for a few samples, which keeps the deny path cheap; they do
 /// when the ring fills.
@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(100);
 ///
 /// When the ring cannot be polled.
 pub async fn read_events(
-    mut ring: EventRing,
+    mut ring: Ring,
     directory: Arc<Directory>,
     sinks: Sinks,
     cancel: CancellationToken,
@@ -47,7 +47,7 @@ pub async fn read_events(
 }
 
 /// Takes what waits in the ring, at most some thousands at a time.
-fn drain(ring: &mut EventRing, directory: &Directory, sinks: &Sinks) {
+fn drain(ring: &mut Ring, directory: &Directory, sinks: &Sinks) {
     let clock = WallClock::new(SystemTime::now(), monotonic::now().since_zero());
     ring.drain(|bytes| {
         let record = Event::read_from_prefix(bytes).ok().and_then(|(event, _)| Record::new(&event, directory, clock));

@@ -74,6 +74,7 @@ fn exit_of_datapath(error: &DatapathError) -> Exit {
         | DatapathError::ForeignXdp { .. }
         | DatapathError::ForeignFilter { .. } => Exit::Conflict,
         DatapathError::Lock { .. }
+        | DatapathError::Sender { .. }
         | DatapathError::Attach { .. }
         | DatapathError::Filter { .. }
         | DatapathError::Object(_)

@@ -7,10 +7,11 @@
 mod core;
 mod news;
 mod notify;
+mod overhearing;
 mod resolver;
 mod run;
 mod sightings;
 
 pub use self::core::{Core, DaemonError, Learned};
 pub use run::{Settings, run};
-pub use sightings::{Lesson, Overheard};
+pub use sightings::Lesson;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, DaemonError, Learned};
 use super::notify::notify;
+use super::overhearing::{self, Ears};
 use super::resolver::resolve;
 use crate::audit::{Directory, Sinks, read_events};
 use crate::control::{Call, Listener, Request};
@@ -91,6 +92,7 @@ struct Wakers {
     watch: Watch,
     answers: mpsc::Receiver<Resolution>,
     calls: mpsc::Receiver<Call>,
+    ears: Ears,
     signals: Signals,
 }
 
@@ -121,6 +123,7 @@ async fn serve(
     let mut tasks = JoinSet::new();
     let sinks = Sinks::start(&core.policy().daemon.denied).context("cannot start the sinks")?;
     let ring = core.datapath_mut().events()?;
+    let heard_by = Arc::clone(&directory);
     spawn(&mut tasks, "samples", {
         let cancel = cancel.clone();
         async move {
@@ -128,6 +131,11 @@ async fn serve(
             tokio::task::spawn_blocking(move || finish(sinks)).await.context("the sinks panicked")
         }
     });
+    let (ears, overhearing) = {
+        let policy = core.policy().clone();
+        overhearing::open(core.datapath_mut(), &policy, heard_by)?
+    };
+    spawn(&mut tasks, "answers of devices", overhearing.run(cancel.clone()));
     #[cfg(feature = "datapath-log")]
     follow_programs(&mut tasks, core.datapath().ingress_program(), &cancel);
     let (sender, answers) = mpsc::channel(ANSWERS);
@@ -135,7 +143,7 @@ async fn serve(
     spawn(&mut tasks, "resolver", resolve(ordered, sender, cancel.clone()));
     let (caller, calls) = mpsc::channel(CALLS);
     listen(&mut tasks, settings, caller, &cancel);
-    let wakers = Wakers { watch: Watch::new()?, answers, calls, signals };
+    let wakers = Wakers { watch: Watch::new()?, answers, calls, ears, signals };
     // What changed between the start and the subscription was not reported.
     core.look_around()?;
     let ended = attend(settings, &mut core, wakers, &orders, &mut tasks).await;
@@ -178,6 +186,7 @@ async fn attend(
             }
             _ = wakers.signals.hang_up.recv() => {
                 reload(settings, core, orders);
+                wakers.ears.follow(core.policy());
                 Ok(())
             }
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
@@ -209,6 +218,8 @@ async fn attend(
                 tell_end(ended);
                 Ok(())
             }
+            // The last, for devices say how many there are: they can hold up nothing of the above.
+            Some(request) = wakers.ears.next() => request.attend(core),
         };
         if let Err(error) = done {
             // What is in force stays in force; the next change or sweep tries again.

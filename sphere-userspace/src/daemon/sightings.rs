@@ -3,28 +3,17 @@
 use std::collections::HashMap;
 
 use super::core::{Core, DaemonError, Learned};
-use crate::datapath::{Datapath, Exchange, monotonic};
+use crate::datapath::{Datapath, monotonic};
+use crate::overhear::Overheard;
 use crate::policy::{DomainName, GroupName};
 use crate::reconcile::{Heard, Inputs, Lease, Sighting, Step, shares, teach};
-use crate::resolve::AddressRecord;
-
-/// An answer that the programs could not judge, read by the daemon.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Overheard {
-    /// Number of the device's group.
-    pub group: u32,
-    /// Who asked whom, and what.
-    pub exchange: Exchange,
-    /// Whether the programs found that the device had asked.
-    pub is_asked: bool,
-    /// The addresses in the answer.
-    pub records: Vec<AddressRecord>,
-}
 
 /// What came of an answer that was left to the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lesson {
-    /// The device had not asked, or no rule of its group allows the name.
+    /// The device had not asked.
+    Unasked,
+    /// No rule of its group allows the name.
     Ignored,
     /// So many addresses were learned.
     Learned(usize),
@@ -79,7 +68,7 @@ impl<D: Datapath> Core<D> {
         let Ok(name) = DomainName::parse(&exchange.name) else { return Ok(Lesson::Ignored) };
         if !is_asked && !self.datapath.is_asked(exchange)? {
             tracing::debug!(%name, device = %exchange.device, "answer that the device did not ask for");
-            return Ok(Lesson::Ignored);
+            return Ok(Lesson::Unasked);
         }
         let clock = self.datapath.clock()?;
         let (policy, leases, facts) = (&self.policy, &self.leases, &self.facts);

@@ -27,6 +27,13 @@ pub enum DatapathError {
         /// Name of the capability.
         capability: &'static str,
     },
+    /// Held answers cannot be sent on.
+    #[error("cannot send on answers that are held (dns_hold): give the service CAP_NET_RAW, or set dns_hold = \"off\"")]
+    Sender {
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The kernel lacks something.
     #[error("this kernel lacks {feature}: Sphere needs Linux 5.18 or later")]
     NoKernelFeature {

@@ -17,7 +17,6 @@ use super::carry::{carry, carry_late, fill_free_devices};
 use super::clock;
 use super::config;
 use super::error::DatapathError;
-use super::events::EventRing;
 use super::handover::{abandon, move_links, programs_use_maps, recover, release};
 use super::learned::{self, Exchange};
 use super::maps::{Maps, PINNED};
@@ -27,7 +26,9 @@ use super::origin::Origin;
 use super::pins::{Part, Pins, pin};
 use super::port::{PortState, port_state};
 use super::raw_map::RawMap;
+use super::ring::Ring;
 use super::sweep::{self, Swept};
+use super::tally::Tally;
 use super::tc::TcHook;
 use super::{Datapath, Survey, Surveyor, monotonic};
 use crate::policy::Limits;
@@ -47,8 +48,9 @@ pub struct Kernel {
     staged: Vec<Part>,
     /// Pins whose contents were carried over.
     source: Option<Pins>,
-    /// Their ring of samples, which may hold some that nobody has read.
+    /// Their rings of samples and of unjudged answers, which may hold some that nobody has read.
     old_events: Option<RawMap>,
+    old_unjudged: Option<RawMap>,
     switched: Option<Instant>,
 }
 
@@ -97,7 +99,8 @@ impl Kernel {
             rate: 0,
             hook: None,
             staged: Vec::new(),
-            old_events: source.as_ref().and_then(|source| RawMap::open(&source.map(abi::map::EVENTS)).ok()),
+            old_events: old_map(source.as_ref(), abi::map::EVENTS),
+            old_unjudged: old_map(source.as_ref(), abi::map::UNJUDGED),
             source,
             switched: None,
         };
@@ -137,8 +140,23 @@ impl Kernel {
     /// # Errors
     ///
     /// When the ring cannot be mapped.
-    pub fn events(&mut self) -> Result<EventRing, DatapathError> {
-        EventRing::new(&self.maps.events, self.old_events.take().as_ref())
+    pub fn events(&mut self) -> Result<Ring, DatapathError> {
+        Ring::new(abi::map::EVENTS, &self.maps.events, self.old_events.take().as_ref())
+    }
+
+    /// The answers that the programs could not judge; to be called within the runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the ring cannot be mapped.
+    pub fn unjudged(&mut self) -> Result<Ring, DatapathError> {
+        Ring::new(abi::map::UNJUDGED, &self.maps.unjudged, self.old_unjudged.take().as_ref())
+    }
+
+    /// The counts of what became of those answers.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        Tally::new(Arc::clone(&self.maps))
     }
 
     /// Number of the ingress program: what its log lines are asked for by.
@@ -311,6 +329,11 @@ impl Datapath for Kernel {
     fn is_asked(&self, exchange: &Exchange) -> Result<bool, DatapathError> {
         learned::is_asked(&self.maps, exchange, self.clock()?.ticks_at(monotonic::now()))
     }
+}
+
+/// A map of the pins that this data plane takes over from.
+fn old_map(source: Option<&Pins>, name: &str) -> Option<RawMap> {
+    source.and_then(|source| RawMap::open(&source.map(name)).ok())
 }
 
 impl Drop for Kernel {

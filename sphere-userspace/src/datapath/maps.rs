@@ -14,7 +14,7 @@ use crate::policy::Limits;
 use crate::reconcile::REFUSED_ROOM;
 
 /// Every map that is pinned, in the order of their pins.
-pub const PINNED: [&str; 25] = [
+pub const PINNED: [&str; 26] = [
     abi::map::CONFIG,
     abi::map::ACTIVE,
     abi::map::PORTS,
@@ -40,6 +40,7 @@ pub const PINNED: [&str; 25] = [
     abi::map::SIGHTINGS,
     abi::map::LEARN_QUOTA,
     abi::map::LESSON_COUNTERS,
+    abi::map::UNJUDGED,
 ];
 
 /// Sightings that are kept at least.
@@ -114,6 +115,8 @@ pub struct Maps {
     pub learn_quota: Table<u32, u32>,
     /// What happened to queries and answers.
     pub lesson_counters: Totals<u64>,
+    /// Answers that the programs could not judge.
+    pub unjudged: RawMap,
 }
 
 impl Maps {
@@ -154,6 +157,7 @@ impl Maps {
             sightings: table!(Table, SIGHTINGS),
             learn_quota: table!(Table, LEARN_QUOTA),
             lesson_counters: table!(Totals, LESSON_COUNTERS),
+            unjudged: open(abi::map::UNJUDGED)?,
         })
     }
 
@@ -198,6 +202,7 @@ impl Maps {
             abi::map::SIGHTINGS => self.sightings.raw(),
             abi::map::LEARN_QUOTA => self.learn_quota.raw(),
             abi::map::LESSON_COUNTERS => self.lesson_counters.raw(),
+            abi::map::UNJUDGED => &self.unjudged,
             _ => return None,
         })
     }

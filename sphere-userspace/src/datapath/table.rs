@@ -214,3 +214,16 @@ impl<V: Plain> Totals<V> {
         self.inner.raw.update(index.as_bytes(), &zeros, 0).map_err(|e| self.inner.error("insertion", e))
     }
 }
+
+impl Totals<u64> {
+    /// Adds one to an entry that the programs never write; nobody else may do so at the same time.
+    pub(super) fn increment(&self, index: u32) -> Result<(), DatapathError> {
+        let raw = &self.inner.raw;
+        let mut row = vec![0_u8; raw.value_stride()];
+        raw.lookup(index.as_bytes(), &mut row).map_err(|e| self.inner.error("look-up", e))?;
+        if let Some(first) = row.first_chunk_mut::<8>() {
+            *first = (u64::from_ne_bytes(*first) + 1).to_ne_bytes();
+        }
+        raw.update(index.as_bytes(), &row, 0).map_err(|e| self.inner.error("insertion", e))
+    }
+}

@@ -115,6 +115,27 @@ impl DnsPolicy {
     }
 }
 
+/// What becomes of an answer that was held, and not learned in time or not at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Unlearned {
+    /// The device gets it.
+    #[default]
+    Deliver,
+    /// It is dropped: the device asks again.
+    Drop,
+}
+
+impl Unlearned {
+    /// Word in policies and tables.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Deliver => "deliver",
+            Self::Drop => "drop",
+        }
+    }
+}
+
 /// Where the programs are attached on a device port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum AttachMode {
@@ -300,6 +321,8 @@ pub struct Group {
     pub dns: DnsPolicy,
     /// How long an answer may wait for the daemon when the programs cannot judge it; [`None`]: not at all.
     pub dns_hold: Option<Duration>,
+    /// What becomes of an answer that waited in vain.
+    pub dns_unlearned: Unlearned,
     /// Addresses that its devices may learn from answers.
     pub learn: u32,
     /// DHCP servers its devices may renew with.

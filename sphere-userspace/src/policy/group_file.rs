@@ -11,7 +11,7 @@ use ipnet::{IpNet, Ipv4Net};
 use super::{
     document::{Fields, Value},
     findings::{Findings, Located},
-    group::{DnsPolicy, Group, GroupName, InterfaceName, Mode, Rule, Server},
+    group::{DnsPolicy, Group, GroupName, InterfaceName, Mode, Rule, Server, Unlearned},
     port_file,
     profile::{self, Library},
     profile_choice, rule_file, values,
@@ -55,7 +55,7 @@ pub(super) fn group(
     }
     let words = [DnsPolicy::Refuse, DnsPolicy::Drop, DnsPolicy::Any].map(|dns| (dns.word(), dns));
     let dns = fields.take("dns").and_then(|value| value.one_of(&words, findings));
-    let dns_hold = fields.take("dns_hold").and_then(|value| hold(&value, findings));
+    let (dns_hold, dns_unlearned) = holding(&mut fields, findings);
     let learn = fields.take("learn").and_then(|value| value.integer(LEARN, findings));
     let dhcp_servers = fields.take("dhcp_servers").and_then(|value| values::servers(&value, findings));
     let gateway_access = fields.take("gateway_access").and_then(|value| value.boolean(findings));
@@ -75,6 +75,7 @@ pub(super) fn group(
         resolvers: resolvers.map_or_else(|| defaults.clone(), addresses),
         dns: dns.unwrap_or_default(),
         dns_hold,
+        dns_unlearned,
         learn: learn.unwrap_or(Group::DEFAULT_LEARN),
         dhcp_servers: dhcp_servers.map_or_else(|| BTreeSet::from([Server::Gateway]), addresses),
         gateway_access: gateway_access.unwrap_or(true),
@@ -105,6 +106,19 @@ fn rules(fields: &mut Fields<'_>, findings: &mut Findings, library: &mut Library
 const LEARN: RangeInclusive<u32> = 0..=16_777_216;
 /// How long an answer may be held: longer, and devices ask again.
 const HOLD: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(100);
+
+/// `dns_hold` and `dns_unlearned`.
+fn holding(fields: &mut Fields<'_>, findings: &mut Findings) -> (Option<Duration>, Unlearned) {
+    let written = fields.take("dns_hold");
+    let held = written.as_ref().and_then(|value| hold(value, findings));
+    let words = [Unlearned::Deliver, Unlearned::Drop].map(|unlearned| (unlearned.word(), unlearned));
+    let Some(value) = fields.take("dns_unlearned") else { return (held, Unlearned::default()) };
+    if written.is_none_or(|value| value.as_str() == Some("off")) {
+        let remedy = "set `dns_hold` to a duration, or remove this";
+        findings.warn(value.span(), "`dns_unlearned` is about answers that are held, and none is", remedy);
+    }
+    (held, value.one_of(&words, findings).unwrap_or_default())
+}
 
 /// `dns_hold`: "off", or a duration.
 fn hold(value: &Value<'_>, findings: &mut Findings) -> Option<Duration> {

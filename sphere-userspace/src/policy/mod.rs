@@ -36,7 +36,7 @@ use std::collections::BTreeSet;
 pub use diagnostic::{Diagnostic, Place, PolicyErrors, Severity, Source};
 pub use group::{
     AttachMode, DnsPolicy, Group, GroupName, InboundRule, Interface, InterfaceName, Mode, Need, Origin, OtherSources,
-    Rule, Server, Target,
+    Rule, Server, Target, Unlearned,
 };
 use ipnet::Ipv4Net;
 pub use load::{load, parse};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use sphere_common::abi;
+use sphere_common::abi::{self, LessonCount};
 
 use crate::datapath::snapshot::{CounterState, Fill, GroupState, ProgramState, RuleState, Snapshot};
 use crate::datapath::{Attachment, PortState};
@@ -24,6 +24,7 @@ pub struct Status {
     pub(super) rules: Vec<RuleStatus>,
     pub(super) events: EventStatus,
     pub(super) lessons: BTreeMap<&'static str, u64>,
+    pub(super) overheard: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -110,7 +111,8 @@ impl Status {
             counters: counters(snapshot),
             rules: rules(snapshot),
             events: EventStatus { sent: snapshot.events_sent, lost: snapshot.events_lost },
-            lessons: snapshot.lessons.iter().map(|(count, total)| (count.word(), *total)).collect(),
+            lessons: lessons(snapshot, |count| !count.is_of_daemon()),
+            overheard: lessons(snapshot, LessonCount::is_of_daemon),
         }
     }
 }
@@ -161,6 +163,12 @@ fn counters(snapshot: &Snapshot) -> Vec<CounterStatus> {
         bytes: counter.count.bytes,
     };
     snapshot.counters.iter().map(counter).collect()
+}
+
+/// Some of the counts about queries and answers.
+fn lessons(snapshot: &Snapshot, which: impl Fn(LessonCount) -> bool) -> BTreeMap<&'static str, u64> {
+    let chosen = snapshot.lessons.iter().filter(|(count, _)| which(*count));
+    chosen.map(|(count, total)| (count.word(), *total)).collect()
 }
 
 fn rules(snapshot: &Snapshot) -> Vec<RuleStatus> {

@@ -1,5 +1,6 @@
 //! The status for people: short tables that fit 80 columns.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use comfy_table::presets::NOTHING;
@@ -29,7 +30,8 @@ pub fn write_status(output: &mut impl Write, status: &Status) -> io::Result<()> 
     section(output, "TABLES", &tables(status))?;
     section(output, "PACKETS", &counters(status))?;
     section(output, "RULES MOST USED", &rules(status))?;
-    section(output, "DNS", &lessons(status))?;
+    section(output, "DNS", &lessons("of devices", &status.lessons))?;
+    section(output, "ANSWERS LEFT TO THE DAEMON", &lessons("what became of them", &status.overheard))?;
     writeln!(output, "\nsamples: {} sent, {} lost", status.events.sent, status.events.lost)
 }
 
@@ -103,9 +105,9 @@ fn counters(status: &Status) -> Table {
     table
 }
 
-fn lessons(status: &Status) -> Table {
-    let mut table = table(&["of devices", "count"], &[1]);
-    for (word, total) in status.lessons.iter().filter(|(_, total)| **total > 0) {
+fn lessons(what: &str, counts: &BTreeMap<&'static str, u64>) -> Table {
+    let mut table = table(&[what, "count"], &[1]);
+    for (word, total) in counts.iter().filter(|(_, total)| **total > 0) {
         table.add_row([word, total.to_string().as_str()]);
     }
     table

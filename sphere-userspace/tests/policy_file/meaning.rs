@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sphere_userspace::policy::{
     AttachMode, DeniedSink, DnsPolicy, Group, Limits, Mode, Need, Origin, OtherSources, Policy, ResolverSettings,
-    Server,
+    Server, Unlearned,
 };
 
 use crate::{GOOD, invalid, lines, valid, with};
@@ -44,8 +44,8 @@ fn groups_end_up_in_their_fields() {
     let policy = valid(GOOD);
     let sensors = group(&policy, "sensors");
     assert_eq!((sensors.mode, sensors.gateway_access), (Mode::Enforce, false));
-    let names = (sensors.dns, sensors.dns_hold, sensors.learn);
-    assert_eq!(names, (DnsPolicy::Drop, Some(Duration::from_millis(20)), 2_048));
+    let names = (sensors.dns, sensors.dns_hold, sensors.dns_unlearned, sensors.learn);
+    assert_eq!(names, (DnsPolicy::Drop, Some(Duration::from_millis(20)), Unlearned::Drop, 2_048));
     let subnets: Vec<String> = sensors.subnets.iter().map(ToString::to_string).collect();
     assert_eq!(subnets, ["10.20.0.0/24", "fd00:20::/64"]);
     assert_eq!(sensors.resolvers, [Server::Gateway, Server::Address("198.51.100.53".parse().unwrap())].into());
@@ -120,6 +120,13 @@ fn words_about_names_mean_what_they_say() {
         let policy = valid(&with("\"20ms\"", &format!("\"{word}\"")));
         assert_eq!(group(&policy, "sensors").dns_hold, hold.map(Duration::from_millis));
     }
+    for (word, unlearned) in [("deliver", Unlearned::Deliver), ("drop", Unlearned::Drop)] {
+        let policy = valid(&with("dns_unlearned = \"drop\"", &format!("dns_unlearned = \"{word}\"")));
+        assert_eq!(group(&policy, "sensors").dns_unlearned, unlearned);
+    }
+    assert_eq!(group(&valid(&with("dns_unlearned = \"drop\"", "")), "sensors").dns_unlearned, Unlearned::Deliver);
+    let vain = valid(&with("dns_hold = \"20ms\"", "dns_hold = \"off\""));
+    assert!(vain.warnings.iter().any(|warning| warning.to_string().contains("dns_unlearned")), "{:?}", vain.warnings);
     assert_eq!(group(&valid(&with("learn = 2048", "learn = 0")), "sensors").learn, 0);
 }
 

@@ -9,7 +9,7 @@ use sphere_userspace::datapath::Datapath;
 use sphere_userspace::datapath::fake::Fake;
 use sphere_userspace::policy::{
     AttachMode, DnsPolicy, DomainName, Group, GroupName, InboundRule, Interface, InterfaceName, Mode, NamePattern,
-    Need, Origin, OtherSources, Policy, Rule, Server, Target,
+    Need, Origin, OtherSources, Policy, Rule, Server, Target, Unlearned,
 };
 use sphere_userspace::reconcile::{
     Changeset, Clock, Desired, GatewayFacts, Inputs, LeaseSource, LeaseTerms, Leases, Misfit, Moment, Step, Tables,
@@ -65,6 +65,7 @@ pub(crate) fn group(name: &str, subnets: &[&str], rules: Vec<Rule>) -> Group {
         resolvers: BTreeSet::new(),
         dns: DnsPolicy::default(),
         dns_hold: None,
+        dns_unlearned: Unlearned::default(),
         learn: Group::DEFAULT_LEARN,
         dhcp_servers: BTreeSet::new(),
         gateway_access: false,
