@@ -55,13 +55,24 @@ pub(crate) fn account(bytes: u32, context: &Context<'_>, direction: Direction, d
     if add(&DENIED, &key, bytes, context.now) {
         return;
     }
-    if has_room(&key) && open(&DENIED, &key, bytes, context.now) {
-        return;
+    if let Some(opened) = room(&key) {
+        if open(&DENIED, &key, bytes, context.now) {
+            // SAFETY: the pointer is to a value of a table; other CPUs add too.
+            unsafe { increase(opened, 1) };
+            return;
+        }
+        // Another CPU has just opened it, or the table is full.
+        if add(&DENIED, &key, bytes, context.now) {
+            return;
+        }
     }
     key.peer = [0; 16];
     key.peer_port_be = [0; 2];
     key.protocol = 0;
-    if add(&DENIED_OTHERS, &key, bytes, context.now) || open(&DENIED_OTHERS, &key, bytes, context.now) {
+    if add(&DENIED_OTHERS, &key, bytes, context.now)
+        || open(&DENIED_OTHERS, &key, bytes, context.now)
+        || add(&DENIED_OTHERS, &key, bytes, context.now)
+    {
         return;
     }
     if let Some(lost) = DENIED_LOST.get_ptr_mut(0) {
@@ -89,38 +100,30 @@ fn add(table: &HashMap<DeniedKey, DeniedValue>, key: &DeniedKey, bytes: u32, now
     true
 }
 
-/// Opens an account; when another CPU has just done so, adds to it.
+/// Opens an account where there is none.
 #[inline(always)]
 fn open(table: &HashMap<DeniedKey, DeniedValue>, key: &DeniedKey, bytes: u32, now: Ticks) -> bool {
     let value = DeniedValue { packets: 1, bytes: u64::from(bytes), first: now, last: now };
-    table.insert(key, &value, BPF_NOEXIST).is_ok() || add(table, key, bytes, now)
+    table.insert(key, &value, BPF_NOEXIST).is_ok()
 }
 
-/// Takes room for one more account of a device, if it has any.
+/// The count of accounts that were opened for a device, if it has room for one more.
 #[inline(always)]
-fn has_room(key: &DeniedKey) -> bool {
+fn room(key: &DeniedKey) -> Option<*mut u64> {
     let device = DeniedDevice { device: key.device, group: key.group };
     let opened = match DENIED_OPENED.get_ptr_mut(&device) {
         Some(opened) => opened,
         None => {
             // Another CPU may be first: either way there is one now, unless the table is full.
             let _ = DENIED_OPENED.insert(&device, &0, BPF_NOEXIST);
-            match DENIED_OPENED.get_ptr_mut(&device) {
-                Some(opened) => opened,
-                None => return false,
-            }
+            DENIED_OPENED.get_ptr_mut(&device)?
         }
     };
     // SAFETY: values of tables live as long as the program runs; a count that is a moment old only lets in one more.
     let closed = unsafe { DENIED_CLOSED.get(&device) }.copied().unwrap_or(0);
     // SAFETY: as above.
     let now_open = unsafe { opened.read_volatile() }.wrapping_sub(closed);
-    if now_open >= DENIED_PER_DEVICE {
-        return false;
-    }
-    // SAFETY: as above; other CPUs add too.
-    unsafe { increase(opened, 1) };
-    true
+    if now_open < DENIED_PER_DEVICE { Some(opened) } else { None }
 }
 
 /// Adds atomically.

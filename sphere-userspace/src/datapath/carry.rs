@@ -17,7 +17,7 @@ use super::raw_map::RawMap;
 use super::sys;
 
 /// Tables that are carried entry by entry.
-const PLAIN: [&str; 16] = [
+const PLAIN: [&str; 21] = [
     abi::map::CONFIG,
     abi::map::ACTIVE,
     abi::map::PORTS,
@@ -34,6 +34,11 @@ const PLAIN: [&str; 16] = [
     abi::map::SIGHTINGS,
     abi::map::LEARN_QUOTA,
     abi::map::LESSON_COUNTERS,
+    abi::map::DENIED,
+    abi::map::DENIED_OTHERS,
+    abi::map::DENIED_OPENED,
+    abi::map::DENIED_CLOSED,
+    abi::map::DENIED_LOST,
 ];
 
 /// Flows and the slots that hold them, per family.

@@ -16,6 +16,7 @@ use super::attach::{Attacher, PortSpec};
 use super::carry::{carry, carry_late, fill_free_devices};
 use super::clock;
 use super::config;
+use super::denied::Accounts;
 use super::error::DatapathError;
 use super::handover::{abandon, move_links, programs_use_maps, recover, release};
 use super::learned::{self, Exchange};
@@ -228,6 +229,22 @@ impl Kernel {
             release(&self.pins, interface, ifindex)?;
         }
         Ok(())
+    }
+}
+
+impl Kernel {
+    /// The accounts of denials, to be read from another thread.
+    ///
+    /// # Errors
+    ///
+    /// When a descriptor cannot be had.
+    pub fn accounts(&self) -> Result<Accounts, DatapathError> {
+        let program = self.programs.clock.try_clone().map_err(|source| DatapathError::Map {
+            map: abi::map::CLOCK,
+            operation: "duplication",
+            source,
+        })?;
+        Ok(Accounts::new(Arc::clone(&self.maps), program, self.rate))
     }
 }
 

@@ -1,8 +1,9 @@
 //! The kernel tables of one data plane, each with its types.
 
 use sphere_common::abi::{
-    self, Clock, Config, Counter, DeviceKey, DeviceValue, Endpoint4Key, Endpoint6Key, EndpointValue, EventBudget,
-    Flow4Key, Flow6Key, FlowValue, GroupLabel, NameValue, Port, RuleLabel, SightingKey, SightingValue, SubnetValue,
+    self, Clock, Config, Counter, DeniedDevice, DeniedKey, DeniedValue, DeviceKey, DeviceValue, Endpoint4Key,
+    Endpoint6Key, EndpointValue, EventBudget, Flow4Key, Flow6Key, FlowValue, GroupLabel, NameValue, Port, RuleLabel,
+    SightingKey, SightingValue, SubnetValue,
 };
 
 use super::error::DatapathError;
@@ -14,7 +15,7 @@ use crate::policy::Limits;
 use crate::reconcile::REFUSED_ROOM;
 
 /// Every map that is pinned, in the order of their pins.
-pub const PINNED: [&str; 26] = [
+pub const PINNED: [&str; 31] = [
     abi::map::CONFIG,
     abi::map::ACTIVE,
     abi::map::PORTS,
@@ -41,6 +42,11 @@ pub const PINNED: [&str; 26] = [
     abi::map::LEARN_QUOTA,
     abi::map::LESSON_COUNTERS,
     abi::map::UNJUDGED,
+    abi::map::DENIED,
+    abi::map::DENIED_OTHERS,
+    abi::map::DENIED_OPENED,
+    abi::map::DENIED_CLOSED,
+    abi::map::DENIED_LOST,
 ];
 
 /// Sightings that are kept at least.
@@ -117,6 +123,16 @@ pub struct Maps {
     pub lesson_counters: Totals<u64>,
     /// Answers that the programs could not judge.
     pub unjudged: RawMap,
+    /// Accounts of denials.
+    pub denied: Table<DeniedKey, DeniedValue>,
+    /// Accounts of "other destinations".
+    pub denied_others: Table<DeniedKey, DeniedValue>,
+    /// Accounts that were ever opened, by device.
+    pub denied_opened: Table<DeniedDevice, u64>,
+    /// Accounts that were closed, by device.
+    pub denied_closed: Table<DeniedDevice, u64>,
+    /// Denials that no account had room for.
+    pub denied_lost: Totals<Counter>,
 }
 
 impl Maps {
@@ -158,6 +174,11 @@ impl Maps {
             learn_quota: table!(Table, LEARN_QUOTA),
             lesson_counters: table!(Totals, LESSON_COUNTERS),
             unjudged: open(abi::map::UNJUDGED)?,
+            denied: table!(Table, DENIED),
+            denied_others: table!(Table, DENIED_OTHERS),
+            denied_opened: table!(Table, DENIED_OPENED),
+            denied_closed: table!(Table, DENIED_CLOSED),
+            denied_lost: table!(Totals, DENIED_LOST),
         })
     }
 
@@ -203,6 +224,11 @@ impl Maps {
             abi::map::LEARN_QUOTA => self.learn_quota.raw(),
             abi::map::LESSON_COUNTERS => self.lesson_counters.raw(),
             abi::map::UNJUDGED => &self.unjudged,
+            abi::map::DENIED => self.denied.raw(),
+            abi::map::DENIED_OTHERS => self.denied_others.raw(),
+            abi::map::DENIED_OPENED => self.denied_opened.raw(),
+            abi::map::DENIED_CLOSED => self.denied_closed.raw(),
+            abi::map::DENIED_LOST => self.denied_lost.raw(),
             _ => return None,
         })
     }

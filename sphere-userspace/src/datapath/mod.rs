@@ -10,6 +10,7 @@ mod batch;
 mod carry;
 mod clock;
 mod config;
+mod denied;
 mod endpoints;
 mod error;
 pub mod fake;
@@ -42,6 +43,7 @@ mod undo;
 
 pub use attach::PortSpec;
 pub use batch::Dump;
+pub use denied::{Account, Accounts};
 pub use error::DatapathError;
 pub use inspect::{Inspection, OpenFlow, inspect};
 pub use kernel::Kernel;

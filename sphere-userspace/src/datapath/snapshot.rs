@@ -245,7 +245,7 @@ fn tables(maps: &Maps) -> Result<Vec<Fill>, DatapathError> {
     ])
 }
 
-fn counters(totals: &Totals<Counter>) -> Result<Vec<CounterState>, DatapathError> {
+pub(super) fn counters(totals: &Totals<Counter>) -> Result<Vec<CounterState>, DatapathError> {
     let rows: Vec<Counter> = totals.rows()?.iter().map(|row| sum(row)).collect();
     let mut counters = Vec::new();
     for direction in Direction::ALL {
@@ -280,7 +280,7 @@ fn lessons(totals: &Totals<u64>) -> Result<Vec<(LessonCount, u64)>, DatapathErro
     Ok(LessonCount::ALL.map(|count| (count, total(count))).into())
 }
 
-fn sum(row: &[Counter]) -> Counter {
+pub(super) fn sum(row: &[Counter]) -> Counter {
     row.iter().fold(Counter::default(), |sum, cpu| Counter {
         packets: sum.packets.wrapping_add(cpu.packets),
         bytes: sum.bytes.wrapping_add(cpu.bytes),

@@ -8,9 +8,9 @@ use aya::maps::{Array, HashMap, PerCpuArray, Queue, RingBuf};
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use sphere_common::abi::{
-    self, Cidr4Data, Cidr6Data, Config, Endpoint4Key, Endpoint6Key, EndpointValue, NEVER, NameKeyData, NameValue, Port,
-    REFUSED, Reserved4, Service, Subnet4, Subnet6, SubnetValue, Timeouts, Unjudged, config_flags, endpoint_flags,
-    group_flags, name_flags,
+    self, Cidr4Data, Cidr6Data, Config, DeniedKey, DeniedValue, Endpoint4Key, Endpoint6Key, EndpointValue, NEVER,
+    NameKeyData, NameValue, Port, REFUSED, Reserved4, Service, Subnet4, Subnet6, SubnetValue, Timeouts, Unjudged,
+    config_flags, endpoint_flags, group_flags, name_flags,
 };
 use sphere_common::decide::{Context, Decision, Errand, Workspace, egress, errand, ingress};
 use sphere_common::host::{HostTables, cidr_bits4, cidr_bits6};
@@ -100,7 +100,9 @@ pod!(
     PodCidr4(Cidr4Data),
     PodCidr6(Cidr6Data),
     PodName(NameKeyData),
-    PodNameValue(NameValue)
+    PodNameValue(NameValue),
+    PodDeniedKey(DeniedKey),
+    PodDeniedValue(DeniedValue)
 );
 
 /// A loaded program and the host's tables.
@@ -196,6 +198,14 @@ impl Machine {
     /// The last frame as the kernel's program left it.
     pub(crate) fn left(&self) -> &[u8] {
         &self.left
+    }
+
+    /// The accounts of denials: one by one, and of "other destinations".
+    pub(crate) fn accounts(&mut self) -> [Vec<(DeniedKey, DeniedValue)>; 2] {
+        [abi::map::DENIED, abi::map::DENIED_OTHERS].map(|name| {
+            let table = HashMap::<_, PodDeniedKey, PodDeniedValue>::try_from(self.ebpf.map_mut(name).unwrap()).unwrap();
+            table.iter().map(Result::unwrap).map(|(key, value)| (key.0, value.0)).collect()
+        })
     }
 
     /// Heads of the answers that were handed over since the last call, with their frames.

@@ -7,6 +7,7 @@
     reason = "a test that panics has failed, and what it prints is its report"
 )]
 
+mod accounts;
 mod corpus;
 mod lessons;
 mod machine;
