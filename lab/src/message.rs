@@ -8,6 +8,8 @@ use anyhow::{Context, Result, ensure};
 pub const A: u16 = 1;
 /// Alias.
 pub const CNAME: u16 = 5;
+/// Anything at all (experimental): a favourite of tunnels.
+pub const NULL: u16 = 10;
 /// Text.
 pub const TXT: u16 = 16;
 /// IPv6 address record.
@@ -16,6 +18,8 @@ pub const AAAA: u16 = 28;
 pub const ASKED: [u8; 2] = [0xc0, HEADER as u8];
 /// Flags of an ordinary answer: response, recursion desired and available.
 pub const ANSWER: u16 = 0x8180;
+/// The flag of an answer.
+const RESPONSE: u16 = 0x8000;
 /// The flag of a truncated message.
 pub const TRUNCATED: u16 = 0x0200;
 /// Response code of a refusal.
@@ -60,6 +64,17 @@ impl Question {
     pub fn query(&self) -> Vec<u8> {
         // Recursion desired.
         header(self.id, 0x0100, [1, 0, 0, 0]).into_iter().chain(self.section()).collect()
+    }
+
+    /// Whether a message says REFUSED to exactly this question.
+    #[must_use]
+    pub fn is_refused_by(&self, message: &[u8]) -> bool {
+        let is_answer = number16(message, 2).is_some_and(|flags| flags & RESPONSE != 0);
+        let behind_header = message.get(HEADER..).unwrap_or_default();
+        is_answer
+            && response_code(message) == Some(REFUSED)
+            && number16(message, 0) == Some(self.id)
+            && behind_header == self.section()
     }
 
     /// The question section.
@@ -257,6 +272,15 @@ mod tests {
     fn a_question_is_read_back() {
         assert_eq!(Question::parse(&question().query()), Some(question()));
         assert_eq!(Question::parse(&question().query()[..20]), None);
+    }
+
+    #[test]
+    fn a_refusal_is_of_the_question_that_it_repeats() {
+        let refusal = Answer::to(&question()).flags(ANSWER | REFUSED).bytes();
+        assert!(question().is_refused_by(&refusal));
+        assert!(!question().is_refused_by(&Answer::to(&question()).bytes()));
+        assert!(!Question { id: 8, ..question() }.is_refused_by(&refusal));
+        assert!(!Question { kind: TXT, ..question() }.is_refused_by(&refusal));
     }
 
     #[test]

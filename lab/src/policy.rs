@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use crate::net::plan::{DEVICES4, DEVICES6, PROBE_PORT, RESOLVER, SCRIPTED};
+use crate::net::plan::{DEVICES4, DEVICES6, PROBE_PORT, RESOLVER, SCRIPTED, SCRIPTED6};
 use crate::zone::{DUAL_HOST, PROBE_HOST};
 
 /// A policy that scenarios vary before it is written.
@@ -12,6 +12,10 @@ use crate::zone::{DUAL_HOST, PROBE_HOST};
 pub struct Policy {
     /// Where records of denied flows go.
     pub denied: PathBuf,
+    /// How long like denials are gathered into one record. By default not at all: most scenarios look for each.
+    pub denied_window: &'static str,
+    /// How packets of devices are seen: `xdp` or `tc`.
+    pub ingress: &'static str,
     /// `enforce` or `audit`.
     pub mode: &'static str,
     /// Shortest life of an answer, in seconds. Shorter than a gateway would use, so that the lab need not wait.
@@ -36,6 +40,8 @@ impl Policy {
     pub fn of_the_lab(denied: &Path) -> Self {
         Self {
             denied: denied.to_owned(),
+            denied_window: "0s",
+            ingress: "xdp",
             mode: "enforce",
             ttl_floor_seconds: 5,
             grace_seconds: 600,
@@ -52,20 +58,22 @@ impl Policy {
     pub fn render(&self) -> String {
         let mut text = format!(
             "version = 1\n\n\
-             [daemon]\ndenied = [\"{}\"]\n\n\
+             [daemon]\ndenied = [\"{}\"]\ndenied_window = \"{}\"\n\n\
              [resolver]\nservers = [\"{}\"]\nttl_floor = \"{}s\"\ngrace = \"{}s\"\ntimeout = \"1s\"\n\n\
              [limits]\n{}\n\
-             [[interface]]\nname = \"lan0\"\nmode = \"xdp\"\nother_sources = \"{}\"\n\n\
+             [[interface]]\nname = \"lan0\"\nmode = \"{}\"\nother_sources = \"{}\"\n\n\
              [[group]]\nname = \"sphere\"\nmode = \"{}\"\ninterfaces = [\"lan0\"]\n\
-             subnets = [\"{DEVICES4}\", \"{DEVICES6}\"]\nresolvers = [\"gateway\", \"{RESOLVER}\", \"{SCRIPTED}\"]\n{}\
+             subnets = [\"{DEVICES4}\", \"{DEVICES6}\"]\nresolvers = [\"gateway\", \"{RESOLVER}\", \"{SCRIPTED}\", \"{SCRIPTED6}\"]\n{}\
              profiles = [\"azure-sphere\"]\n\n\
              [group.azure-sphere]\nedition = \"integrated\"\nntp = true\ndps = true\ntelemetry = true\n\
              hubs = [\"contoso\"]\n",
             self.denied.display(),
+            self.denied_window,
             self.resolver,
             self.ttl_floor_seconds,
             self.grace_seconds,
             self.limits,
+            self.ingress,
             self.other_sources,
             self.mode,
             self.group,

@@ -1,10 +1,11 @@
 //! A stub resolver of the lab's own: as fast as the wire, and it shows the messages themselves.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::message::Question;
 use crate::net::Namespace;
@@ -27,7 +28,9 @@ impl Asker {
     pub fn open(namespace: &Namespace, resolver: impl Into<IpAddr>) -> Result<Self> {
         let resolver = SocketAddr::new(resolver.into(), 53);
         let socket = namespace.enter(|| {
-            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+            let any =
+                if resolver.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
+            let socket = UdpSocket::bind((any, 0))?;
             socket.connect(resolver)?;
             std::io::Result::Ok(socket)
         })??;
@@ -90,21 +93,36 @@ impl Asker {
 /// A time limit of zero would mean none.
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// Asks over a connection, and returns the answer.
+/// Asks over a connection, and returns the answer; `None` when none comes within `limit`. The message and the length
+/// before it (RFC 1035 section 4.2.2) go out in segments of `piece` bytes.
 ///
 /// # Errors
-/// When none comes.
-pub fn ask_over_tcp(namespace: &Namespace, resolver: impl Into<IpAddr>, name: &str, kind: u16) -> Result<Vec<u8>> {
+/// When the resolver takes no connection, or ends it.
+pub fn ask_over_tcp(
+    namespace: &Namespace,
+    resolver: impl Into<IpAddr>,
+    question: &Question,
+    (piece, limit): (usize, Duration),
+) -> Result<Option<Vec<u8>>> {
     let resolver = SocketAddr::new(resolver.into(), 53);
     let mut stream = namespace.enter(|| TcpStream::connect_timeout(&resolver, ANSWER))??;
-    stream.set_read_timeout(Some(ANSWER))?;
-    let query = Question { id: 1, name: name.to_owned(), kind }.query();
+    stream.set_read_timeout(Some(limit))?;
+    stream.set_nodelay(true)?;
+    // What was not taken is not sent again when nobody waits for an answer any more.
+    setsockopt(&stream, sockopt::Linger, &nix::libc::linger { l_onoff: 1, l_linger: 0 })?;
+    let query = question.query();
     let mut bytes = u16::try_from(query.len())?.to_be_bytes().to_vec();
     bytes.extend(query);
-    stream.write_all(&bytes)?;
+    for piece in bytes.chunks(piece) {
+        stream.write_all(piece)?;
+    }
     let mut length = [0; 2];
-    stream.read_exact(&mut length)?;
+    match stream.read_exact(&mut length) {
+        Ok(()) => {}
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    }
     let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
     stream.read_exact(&mut message)?;
-    Ok(message)
+    Ok(Some(message))
 }

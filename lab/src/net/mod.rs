@@ -5,6 +5,7 @@
 mod device;
 mod ground;
 mod namespace;
+pub mod pass;
 pub mod plan;
 
 use std::fmt::Write as _;
@@ -60,7 +61,7 @@ impl Network {
         switch.ip(&switch_lines())?;
         switch.ip(&pair("uplink", "lan0", &gateway))?;
         switch.ip("link set uplink master br0\nlink set uplink up")?;
-        be_a_wire(&switch)?;
+        be_a_wire(&ground, &switch)?;
         forward_as_a_switch(&switch)?;
         build_gateway(&gateway, &internet)?;
         build_internet(&internet)?;
@@ -110,11 +111,13 @@ fn switch_lines() -> String {
 }
 
 /// Without the first the bridge hands over the outer VLAN tag beside the frame, where XDP does not see it: on a real
-/// wire it is in the frame. Without the last veth does not take what XDP on the other end sends back.
-fn be_a_wire(switch: &Namespace) -> Result<()> {
+/// wire it is in the frame. Without the second veth does not take in what XDP on the other end sends back: it wakes its
+/// peer's receiver only where that has a program too (`veth_xdp_flush` in the kernel's drivers/net/veth.c).
+fn be_a_wire(ground: &Ground, switch: &Namespace) -> Result<()> {
     let mut command = switch.command("ethtool");
-    command.args("-K uplink txvlan off tx-vlan-stag-hw-insert off gro on".split(' '));
-    process::must(command, Duration::from_secs(5)).map(drop)
+    command.args("-K uplink txvlan off tx-vlan-stag-hw-insert off".split(' '));
+    process::must(command, Duration::from_secs(5))?;
+    pass::attach(ground, switch, "uplink", "wire")
 }
 
 /// Without this netfilter looks into bridged frames, and drops malformed ones before Sphere can see them. Kernels

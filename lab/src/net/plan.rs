@@ -30,6 +30,8 @@ pub const SERVED: [&str; 5] =
 pub const RESOLVER: Ipv4Addr = server(0, 53);
 /// Where scenarios put a resolver of their own making: approved for devices.
 pub const SCRIPTED: Ipv4Addr = server(0, 54);
+/// The same over IPv6.
+pub const SCRIPTED6: Ipv6Addr = Ipv6Addr::new(0x2a01, 0x111, 0x40, 0, 0, 0, 0, 0x54);
 /// A resolver that nobody approved.
 pub const FOREIGN_RESOLVER: Ipv4Addr = stranger(53);
 /// The lab's own service for probes (echo).

@@ -7,6 +7,7 @@ mod crash;
 mod daemonless;
 mod fleet;
 mod outage;
+mod query_policy;
 mod race;
 mod rotation;
 mod session;
@@ -47,6 +48,7 @@ pub fn all() -> &'static [&'static dyn Scenario] {
         &race::Race,
         &daemonless::Daemonless,
         &churn::Churn,
+        &query_policy::QueryPolicy,
     ]
 }
 

@@ -1,7 +1,7 @@
 //! A resolver of the lab's own, for answers that no real one would give: it says what a scenario tells it to.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -48,7 +48,7 @@ impl Responder {
     /// When the address is taken.
     pub fn start(
         internet: &Namespace,
-        address: Ipv4Addr,
+        address: impl Into<IpAddr>,
         speak: impl Fn(&Question, Transport) -> Vec<Vec<u8>> + Send + Sync + 'static,
     ) -> Result<Self> {
         let state = Arc::new(State::default());

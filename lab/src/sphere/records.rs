@@ -24,8 +24,12 @@ pub struct Record {
     pub device: Option<IpAddr>,
     /// Address of the peer.
     pub peer: Option<IpAddr>,
+    /// Word of the protocol.
+    pub protocol: Option<String>,
     /// Port of the peer.
     pub peer_port: Option<u16>,
+    /// Packets that it stands for, when there are several.
+    pub count: Option<u64>,
     /// Names that the peer was allowed for.
     #[serde(default)]
     pub peer_names: Vec<String>,

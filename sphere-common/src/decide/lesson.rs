@@ -15,7 +15,8 @@ use crate::abi::{
 };
 use crate::classify::Kind;
 use crate::dns::{
-    AnswerWalk, CLASS_IN, Found, Header, MAX_RECORDS, MESSAGE_BYTES, Message, QuestionWalk, TYPE_A, TYPE_AAAA,
+    AnswerWalk, CLASS_IN, Found, HEADER_BYTES, Header, MAX_RECORDS, MESSAGE_BYTES, Message, QuestionWalk, TYPE_A,
+    TYPE_AAAA,
 };
 use crate::family::{Family, V4, V6};
 use crate::packet::transport::UDP;
@@ -288,15 +289,24 @@ fn read<F: Family, P: Packet, T: Tables + Lessons>(
 }
 
 /// Bytes before a message over TCP: its length (RFC 1035 section 4.2.2). A segment that does not begin with its own
-/// length is taken for a message whose length went before it.
+/// length is taken for a message whose length went before it. `None` for a segment that is nothing but a length.
+///
+/// Only what can be the length of a query is one: else a message could go out in pieces of two bytes each. Its count of
+/// questions cannot be such a piece, nor, since longer pieces are read as messages, be torn apart.
 #[inline(always)]
-fn prefix<F: Family, P: Packet>(packet: &P, case: &Case<F>) -> u32 {
+fn prefix<F: Family, P: Packet>(packet: &P, case: &Case<F>) -> Option<u32> {
     let header_bytes = u32::from(case.transport.header_bytes);
     let rest = case.network.payload_bytes.wrapping_sub(header_bytes);
     let at = case.network.payload() + usize::from(case.transport.header_bytes);
     let length = u32::from(u16::from_be(packet.u16_be(at).unwrap_or(0)));
-    if length + 2 == rest { 2 } else { 0 }
+    if rest == 2 && length >= SHORTEST_QUERY_BYTES && length <= MESSAGE_BYTES as u32 {
+        return None;
+    }
+    Some(if length + 2 == rest { 2 } else { 0 })
 }
+
+/// A header, and a question about a name of one letter.
+const SHORTEST_QUERY_BYTES: u32 = HEADER_BYTES as u32 + 3 + 4;
 
 /// Judges the query that a packet carries which would pass otherwise.
 // A function of its own: BPF programs have 512 bytes of stack in all.
@@ -308,11 +318,14 @@ pub(super) fn query<F: Family, P: Packet, T: Tables + FamilyTables<F> + Lessons>
     errand: &mut Errand,
 ) {
     let is_tcp = case.transport.kind == Kind::Tcp;
-    let skip = if is_tcp { prefix(packet, case) } else { 0 };
-    // The length of a message may come alone, before it.
-    if is_tcp && case.network.payload_bytes == u32::from(case.transport.header_bytes) + 2 {
-        return;
-    }
+    let skip = if is_tcp {
+        let Some(skip) = prefix(packet, case) else {
+            return;
+        };
+        skip
+    } else {
+        0
+    };
     let denied = question::<F, P, T>((packet, tables), context, (case, lesson), skip);
     if denied == Reason::Endpoint {
         tables.count(LessonCount::Query);

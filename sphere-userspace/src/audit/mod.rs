@@ -1,15 +1,19 @@
 //! What was denied, told: samples from the kernel's ring become records, and records go to sinks.
 //!
-//! Place in the data flow: ring buffer → [`Record`] (names put to numbers through the [`Directory`]) → one JSON line →
-//! every sink's own bounded queue. Invariant: no sink can slow another, the reader, or enforcement; what a sink cannot
+//! Place in the data flow: ring buffer → [`Digest`] (like denials become one) → [`Record`] (names put to numbers through
+//! the [`Directory`]) → one JSON line → every sink's own bounded queue. Invariant: no sink can slow another, the reader, or enforcement; what a sink cannot
 //! take is counted.
 
+mod digest;
 mod directory;
 mod reader;
 mod record;
 mod sink;
+mod summary;
 
+pub use digest::Digest;
 pub use directory::Directory;
-pub use reader::read_events;
+pub use reader::{Teller, read_events};
 pub use record::{Record, WallClock};
 pub use sink::{SinkLoss, Sinks};
+pub use summary::Summary;

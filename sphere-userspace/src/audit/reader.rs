@@ -8,12 +8,23 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use zerocopy::FromBytes;
 
-use super::{Directory, Record, Sinks, WallClock};
+use super::{Digest, Directory, Record, Sinks, Summary, WallClock};
 use crate::datapath::{DatapathError, Ring, monotonic};
 
 /// How long a sample may wait. The programs wake nobody for a few samples, which keeps the deny path cheap; they do
 /// when the ring fills.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// Where samples go.
+#[derive(Debug)]
+pub struct Teller {
+    /// What makes many like denials one.
+    pub digest: Digest,
+    /// The names of numbers and addresses.
+    pub directory: Arc<Directory>,
+    /// Where records are written.
+    pub sinks: Sinks,
+}
 
 /// Reads until cancelled, and once more what waits then.
 ///
@@ -22,8 +33,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// When the ring cannot be polled.
 pub async fn read_events(
     mut ring: Ring,
-    directory: Arc<Directory>,
-    sinks: Sinks,
+    mut teller: Teller,
     cancel: CancellationToken,
 ) -> Result<Sinks, DatapathError> {
     let mut look = interval(LOOK);
@@ -37,24 +47,45 @@ pub async fn read_events(
             _ = look.tick() => false,
             () = cancel.cancelled() => true,
         };
-        drain(&mut ring, &directory, &sinks);
+        teller.drain(&mut ring);
         if ended {
-            return Ok(sinks);
+            return Ok(teller.finish());
         }
         // Leaves the thread to others even while samples keep coming.
         tokio::task::yield_now().await;
     }
 }
 
-/// Takes what waits in the ring, at most some thousands at a time.
-fn drain(ring: &mut Ring, directory: &Directory, sinks: &Sinks) {
-    let clock = WallClock::new(SystemTime::now(), monotonic::now().since_zero());
-    ring.drain(|bytes| {
-        let record = Event::read_from_prefix(bytes).ok().and_then(|(event, _)| Record::new(&event, directory, clock));
-        match record.as_ref().map(Record::line) {
-            Some(Ok(line)) => sinks.send(&line.into()),
-            Some(Err(error)) => tracing::warn!(%error, "record cannot be written as JSON"),
-            None => tracing::warn!(bytes = bytes.len(), "sample of another version of the programs"),
-        }
-    });
+impl Teller {
+    /// Takes what waits in the ring, at most some thousands at a time.
+    fn drain(&mut self, ring: &mut Ring) {
+        let Self { digest, directory, sinks } = self;
+        let (now, clock) = now();
+        ring.drain(|bytes| match Event::read_from_prefix(bytes) {
+            Ok((event, _)) => digest.take(&event, now, |summary| tell(&summary, directory, sinks, clock)),
+            Err(_) => tracing::warn!(bytes = bytes.len(), "sample of another version of the programs"),
+        });
+        digest.close(now, |summary| tell(&summary, directory, sinks, clock));
+    }
+
+    /// Tells what has been gathered.
+    fn finish(self) -> Sinks {
+        let Self { digest, directory, sinks } = self;
+        let (_, clock) = now();
+        digest.finish(|summary| tell(&summary, &directory, &sinks, clock));
+        sinks
+    }
+}
+
+fn now() -> (Duration, WallClock) {
+    let monotonic = monotonic::now().since_zero();
+    (monotonic, WallClock::new(SystemTime::now(), monotonic))
+}
+
+fn tell(summary: &Summary, directory: &Directory, sinks: &Sinks, clock: WallClock) {
+    match Record::new(summary, directory, clock).as_ref().map(Record::line) {
+        Some(Ok(line)) => sinks.send(&line.into()),
+        Some(Err(error)) => tracing::warn!(%error, "record cannot be written as JSON"),
+        None => tracing::warn!(reason = summary.event.reason, "sample of another version of the programs"),
+    }
 }

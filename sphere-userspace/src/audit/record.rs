@@ -8,7 +8,7 @@ use serde::Serialize;
 use sphere_common::abi::{EVENT_HEAD_BYTES, Event};
 use sphere_common::verdict::{Direction, Reason, Verdict};
 
-use super::Directory;
+use super::{Directory, Summary};
 
 /// What the monotonic clock's zero is on the wall clock, as of one moment.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,7 @@ impl WallClock {
     }
 }
 
-/// A denied, or would-be denied, packet.
+/// A denied, or would-be denied, packet; or several that are alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Record {
     schema: &'static str,
@@ -65,13 +65,20 @@ pub struct Record {
     vlan: Vec<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ethertype: Option<String>,
-    bytes: u32,
+    bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_time: Option<String>,
 }
 
 impl Record {
-    /// Reads a sample; `None` when its numbers are of another version of the programs.
+    /// Reads a sample, or what samples have in common; `None` when its numbers are of another version of the programs.
     #[must_use]
-    pub fn new(event: &Event, directory: &Directory, clock: WallClock) -> Option<Self> {
+    pub fn new(summary: &Summary, directory: &Directory, clock: WallClock) -> Option<Self> {
+        let event = &summary.event;
         let reason = Reason::from_byte(event.reason)?;
         let verdict = Verdict::from_byte(event.verdict)?;
         let direction = Direction::ALL.into_iter().find(|direction| *direction as u8 == event.direction)?;
@@ -80,9 +87,11 @@ impl Record {
         let icmp = device.is_some() && matches!(event.protocol, ICMP | ICMPV6);
         let [icmp_type, icmp_code] = event.peer_port_be;
         let port = |be: [u8; 2]| Some(u16::from_be_bytes(be)).filter(|port| *port != 0 && !icmp);
+        let time = |ns| humantime::format_rfc3339_micros(clock.at(Duration::from_nanos(ns))).to_string();
+        let several = |ns| (summary.count > 1).then(|| time(ns));
         Some(Self {
             schema: "sphere.denied/1",
-            time: humantime::format_rfc3339_micros(clock.at(Duration::from_nanos(event.monotonic_ns))).to_string(),
+            time: time(summary.last_ns),
             group: directory.group(event.group),
             verdict: verdict.word(),
             reason: reason.word(),
@@ -90,7 +99,7 @@ impl Record {
             direction: direction.word(),
             interface: directory.interface(event.ifindex),
             device,
-            device_mac: device_mac(event, direction),
+            device_mac: device_mac(event).map(mac_text),
             device_port: port(event.device_port_be),
             peer,
             peer_port: port(event.peer_port_be),
@@ -100,7 +109,10 @@ impl Record {
             icmp_code: icmp.then_some(icmp_code),
             vlan: event.vlan.iter().filter_map(|plus_one| plus_one.checked_sub(1)).collect(),
             ethertype: ethertype(event.ethertype_be),
-            bytes: event.frame_bytes,
+            bytes: summary.bytes,
+            count: (summary.count > 1).then_some(summary.count),
+            first_time: several(summary.first_ns),
+            last_time: several(summary.last_ns),
         })
     }
 
@@ -144,13 +156,13 @@ fn ethertype(be: [u8; 2]) -> Option<String> {
 }
 
 /// The device's hardware address: source of what it sends, destination of what it gets.
-fn device_mac(event: &Event, direction: Direction) -> Option<String> {
+pub(super) fn device_mac(event: &Event) -> Option<&[u8]> {
     let head = event.head.get(..usize::from(event.head_bytes).min(EVENT_HEAD_BYTES))?;
-    let mac = match direction {
-        Direction::Ingress => head.get(6..12)?,
-        Direction::Egress => head.get(..6)?,
-    };
-    Some(mac.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":"))
+    if event.direction == Direction::Ingress as u8 { head.get(6..12) } else { head.get(..6) }
+}
+
+fn mac_text(mac: &[u8]) -> String {
+    mac.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
 }
 
 #[cfg(test)]
@@ -192,9 +204,13 @@ mod tests {
         directory
     }
 
+    fn record(event: &Event) -> Option<Record> {
+        Record::new(&Summary::of(event), &directory(), clock())
+    }
+
     #[test]
     fn a_denied_packet_is_one_json_line() {
-        let line = Record::new(&event(), &directory(), clock()).unwrap().line().unwrap();
+        let line = record(&event()).unwrap().line().unwrap();
         assert_eq!(
             line,
             "{\"schema\":\"sphere.denied/1\",\"time\":\"2026-01-01T00:00:00.123456Z\",\"group\":\"sphere\",\
@@ -206,9 +222,35 @@ mod tests {
     }
 
     #[test]
+    fn several_packets_are_one_line_with_what_they_have_in_common() {
+        let mut summary = Summary::of(&event());
+        summary.add(&Event { device_port_be: [9, 9], monotonic_ns: 101_000_000_000, frame_bytes: 60, ..event() });
+        summary.add(&Event { device_port_be: [9, 8], monotonic_ns: 99_000_000_000, ..event() });
+        let line = Record::new(&summary, &directory(), clock()).unwrap().line().unwrap();
+        assert_eq!(
+            line,
+            "{\"schema\":\"sphere.denied/1\",\"time\":\"2026-01-01T00:00:01.000000Z\",\"group\":\"sphere\",\
+             \"verdict\":\"deny\",\"reason\":\"destination\",\"explanation\":\"no rule allows this destination\",\
+             \"direction\":\"from-device\",\"interface\":\"lan0\",\"device\":\"10.20.0.5\",\
+             \"device_mac\":\"02:00:00:00:00:1f\",\"peer\":\"203.0.113.7\",\"peer_port\":443,\
+             \"peer_names\":[\"cdn.example\"],\"protocol\":\"tcp\",\"ethertype\":\"0x0800\",\"bytes\":208,\"count\":3,\
+             \"first_time\":\"2025-12-31T23:59:59.000000Z\",\"last_time\":\"2026-01-01T00:00:01.000000Z\"}\n"
+        );
+    }
+
+    #[test]
+    fn a_hardware_address_that_is_not_the_same_everywhere_is_left_out() {
+        let mut other = event();
+        other.head[11] = 7;
+        let mut summary = Summary::of(&event());
+        summary.add(&other);
+        assert_eq!(Record::new(&summary, &directory(), clock()).unwrap().device_mac, None);
+    }
+
+    #[test]
     fn icmp_has_a_type_and_no_ports() {
         let event = Event { protocol: ICMP, peer_port_be: [8, 0], ..event() };
-        let record = Record::new(&event, &directory(), clock()).unwrap();
+        let record = record(&event).unwrap();
         assert_eq!((record.icmp_type, record.icmp_code), (Some(8), Some(0)));
         assert_eq!((record.device_port, record.peer_port), (None, None));
     }
@@ -217,14 +259,14 @@ mod tests {
     fn a_frame_that_could_not_be_read_has_neither_addresses_nor_protocol() {
         let mut event = Event { device: [0; 16], peer: [0; 16], group: u32::MAX, ..event() };
         event.vlan = [101, 1];
-        let record = Record::new(&event, &directory(), clock()).unwrap();
+        let record = record(&event).unwrap();
         assert_eq!((record.device, record.peer, record.protocol, record.group), (None, None, None, None));
         assert_eq!(record.vlan, [100, 0]);
     }
 
     #[test]
     fn numbers_of_another_version_are_no_record() {
-        assert_eq!(Record::new(&Event { reason: 255, ..event() }, &directory(), clock()), None);
+        assert_eq!(record(&Event { reason: 255, ..event() }), None);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::core::{Core, DaemonError, Learned};
 use super::notify::notify;
 use super::overhearing::{self, Ears};
 use super::resolver::resolve;
-use crate::audit::{Directory, Sinks, read_events};
+use crate::audit::{Digest, Directory, Sinks, Teller, read_events};
 use crate::control::{Call, Listener, Request};
 use crate::datapath::netlink::Watch;
 use crate::datapath::{DatapathError, Kernel, Lock, Object, Pins, Survey};
@@ -121,13 +121,15 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let cancel = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    let sinks = Sinks::start(&core.policy().daemon.denied).context("cannot start the sinks")?;
-    let ring = core.datapath_mut().events()?;
+    let records = &core.policy().daemon;
+    let sinks = Sinks::start(&records.denied).context("cannot start the sinks")?;
     let heard_by = Arc::clone(&directory);
+    let teller = Teller { digest: Digest::new(records.denied_window), directory, sinks };
+    let ring = core.datapath_mut().events()?;
     spawn(&mut tasks, "samples", {
         let cancel = cancel.clone();
         async move {
-            let sinks = read_events(ring, directory, sinks, cancel).await?;
+            let sinks = read_events(ring, teller, cancel).await?;
             tokio::task::spawn_blocking(move || finish(sinks)).await.context("the sinks panicked")
         }
     });

@@ -18,11 +18,17 @@ pub struct DaemonSettings {
     pub pin_root: PathBuf,
     /// Sinks of denied-flow records; empty: none.
     pub denied: Vec<DeniedSink>,
+    /// How long like denials are gathered into one record after the first; zero: each is a record of its own.
+    pub denied_window: Duration,
 }
 
 impl Default for DaemonSettings {
     fn default() -> Self {
-        Self { pin_root: PathBuf::from("/sys/fs/bpf/sphere"), denied: vec![DeniedSink::Stdout] }
+        Self {
+            pin_root: PathBuf::from("/sys/fs/bpf/sphere"),
+            denied: vec![DeniedSink::Stdout],
+            denied_window: Duration::from_secs(10),
+        }
     }
 }
 

@@ -28,6 +28,7 @@ macro_rules! fields {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads `[daemon]`.
@@ -51,6 +52,9 @@ pub(super) fn daemon(mut fields: Fields<'_>, findings: &mut Findings) -> DaemonS
         }
         settings.denied = sinks.iter().filter_map(|sink| denied_sink(sink, findings)).collect();
     }
+    fields!(fields, findings, settings, duration, {
+        denied_window: &(Duration::ZERO..HOUR);
+    });
     fields.finish(findings);
     settings
 }

@@ -115,6 +115,37 @@ fn only_allowed_names_and_types_may_be_asked() {
 
 #[test]
 #[ignore = "root: loads programs and runs them in the kernel"]
+fn over_tcp_only_a_length_goes_before_its_message() {
+    let segment = |payload: &[u8]| {
+        let mut frame = Vec::new();
+        let builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4(DEVICE, ALLOWED, 64).tcp(5555, 53, 1, 1).ack(1);
+        builder.write(&mut frame, payload).unwrap();
+        frame
+    };
+    let bytes = |name| message(9, MessageType::Query, name, RecordType::A).to_vec().unwrap();
+    let with_length = |message: &[u8]| [&u16::try_from(message.len()).unwrap().to_be_bytes(), message].concat();
+    let (allowed, evil) = (bytes("allowed.example."), bytes("evil.example."));
+    let mut machine = Machine::new(Program::Xdp, true);
+    for (what, payload, reason) in [
+        ("allowed, whole", with_length(&allowed), Reason::Endpoint),
+        ("a length", vec![0, 30], Reason::Endpoint),
+        ("allowed, behind its length", allowed.clone(), Reason::Endpoint),
+        ("evil, whole", with_length(&evil), Reason::QueryName),
+        ("evil, behind its length", evil.clone(), Reason::QueryName),
+        ("one question", evil[4..6].to_vec(), Reason::QueryMalformed),
+        ("no answer", evil[6..8].to_vec(), Reason::QueryMalformed),
+        ("two letters", b"ev".to_vec(), Reason::QueryMalformed),
+        ("a length too short for a query", vec![0, 18], Reason::QueryMalformed),
+        ("one byte", vec![0], Reason::QueryMalformed),
+        ("half a message", with_length(&evil)[..20].to_vec(), Reason::QueryMalformed),
+        ("the other half", with_length(&evil)[20..].to_vec(), Reason::QueryMalformed),
+    ] {
+        assert_eq!(machine.compare(what, &segment(&payload)), Some(reason), "{what}");
+    }
+}
+
+#[test]
+#[ignore = "root: loads programs and runs them in the kernel"]
 fn a_denied_query_is_answered_in_the_place_of_its_resolver() {
     let asked = message(0x1234, MessageType::Query, "not.allowed.evil.", RecordType::A);
     let bytes = asked.to_vec().unwrap();

@@ -275,7 +275,8 @@ impl Machine {
         let mut table =
             HashMap::<_, PodEndpoint4, PodValue>::try_from(self.ebpf.map_mut(abi::map::ENDPOINTS4).unwrap()).unwrap();
         // 443 and every UDP port are allowed, the lease of 8883 has ended.
-        for (protocol, port, expires) in [(6, 443, NEVER), (6, 8883, 1), (17, 0, NEVER), (1, 0, NEVER), (17, 53, NEVER)]
+        for (protocol, port, expires) in
+            [(6, 443, NEVER), (6, 8883, 1), (17, 0, NEVER), (1, 0, NEVER), (17, 53, NEVER), (6, 53, NEVER)]
         {
             let port_be = u16::to_be_bytes(port);
             let key = Endpoint4Key { group: GROUP, address: ALLOWED, port_be, protocol, pad: 0 };

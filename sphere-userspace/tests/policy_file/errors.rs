@@ -62,6 +62,7 @@ fn wrong_values_are_named_with_what_to_write() {
         replaced("flows_per_device = 128", "flows_per_device = 15", "15\nrules", &["out of bounds", "from 16"]),
         replaced("devices = 64", "devices = 0x7fff_ffff", "0x7fff_ffff", &["out of bounds"]),
         replaced("\"30s\"", "30", "30\nttl", &["needs a unit", "\"30s\""]),
+        replaced("\"1m\"", "\"90m\"", "\"90m\"", &["out of bounds", "less than 1h"]),
         replaced("\"2s\"", "\"2 lightyears\"", "\"2 lightyears\"", &["is no duration"]),
         replaced("\"2h\"", "\"1s\"", "\"30s\"", &["`ttl_floor` is above `ttl_ceiling`", "raise"]),
         replaced("\"[2001:db8::53]:5353\"", "\"dns.example\"", "\"dns.example\"", &["no server address"]),

@@ -27,6 +27,7 @@ fn settings_end_up_in_their_fields() {
     assert_eq!(lines(&policy.warnings), Vec::<String>::new());
     assert_eq!(policy.daemon.pin_root.to_str(), Some("/sys/fs/bpf/gateway"));
     assert_eq!(policy.daemon.denied, [DeniedSink::Stdout, DeniedSink::File("/var/log/sphere/denied.jsonl".into())]);
+    assert_eq!(policy.daemon.denied_window, seconds(60));
     let servers: Vec<String> = policy.resolver.servers.iter().map(ToString::to_string).collect();
     assert_eq!(servers, ["192.0.2.53:53", "[2001:db8::53]:5353"]);
     let ResolverSettings { ttl_floor, ttl_ceiling, grace, timeout, .. } = policy.resolver;
