@@ -1,6 +1,6 @@
 //! Raw frames on an interface: sent by hostile devices, and captured to see what came out.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -106,6 +106,12 @@ impl Link {
                 Err(errno) => return Err(errno).context("cannot capture"),
             }
         }
+    }
+}
+
+impl AsRawFd for Link {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
     }
 }
 

@@ -113,11 +113,10 @@ fn room(key: &DeniedKey) -> Option<*mut u64> {
     let device = DeniedDevice { device: key.device, group: key.group };
     let opened = match DENIED_OPENED.get_ptr_mut(&device) {
         Some(opened) => opened,
-        None => {
-            // Another CPU may be first: either way there is one now, unless the table is full.
-            let _ = DENIED_OPENED.insert(&device, &0, BPF_NOEXIST);
-            DENIED_OPENED.get_ptr_mut(&device)?
-        }
+        // Another CPU may be first: either way there is one now, unless the table is full.
+        None => match DENIED_OPENED.insert(&device, &0, BPF_NOEXIST) {
+            Ok(()) | Err(_) => DENIED_OPENED.get_ptr_mut(&device)?,
+        },
     };
     // SAFETY: values of tables live as long as the program runs; a count that is a moment old only lets in one more.
     let closed = unsafe { DENIED_CLOSED.get(&device) }.copied().unwrap_or(0);

@@ -3,6 +3,7 @@
 //! That nothing came out is proved by a fence: a packet that must pass is sent after the frames in question, and
 //! when it has arrived, so have they, or they never will.
 
+pub mod flood;
 pub mod frame;
 pub mod kinds;
 
