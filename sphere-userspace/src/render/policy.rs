@@ -125,7 +125,7 @@ pub fn policy_json(policy: &Policy) -> Value {
 #[must_use]
 pub fn policy_errors_json(errors: &PolicyErrors) -> Value {
     let found: Vec<Value> = errors.diagnostics().iter().map(diagnostic).collect();
-    json!({ "schema": "sphere.check/1", "valid": false, "diagnostics": found })
+    json!({ "schema": "sphere.check/1", "valid": false, "errors": errors.error_count(), "diagnostics": found })
 }
 
 fn diagnostic(found: &Diagnostic) -> Value {

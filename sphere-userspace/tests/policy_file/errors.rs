@@ -224,7 +224,7 @@ fn no_error_hides_another() {
     for (error, word) in said.iter().zip(words) {
         assert!(error.contains(word), "`{word}` expected next, in the order of the text: {said:#?}");
     }
-    assert!(errors.to_string().ends_with("10 errors in the policy"), "{errors}");
+    assert!(errors.to_string().ends_with("the policy has 10 errors"), "{errors}");
 }
 
 #[test]
@@ -269,6 +269,16 @@ fn a_value_of_the_wrong_kind_is_one_error() {
     ]);
     let errors = lines(invalid(&with("[\"gateway\", \"198.51.100.53\"]", "[\"router\"]")).diagnostics());
     assert_eq!(errors.len(), 1, "no warning about a resolver that was refused: {errors:?}");
+}
+
+#[test]
+fn beyond_200_errors_are_counted_only() {
+    let keys: String = (0..30_000).map(|number| format!("key{number} = 1\n")).collect();
+    let errors = invalid(&format!("{GOOD}[wrong]\n").replace("version = 1\n", &format!("version = 1\n{keys}")));
+    assert_eq!((errors.error_count(), errors.diagnostics().len()), (30_001, 200));
+    let shown = errors.to_string();
+    assert!(shown.contains("`key0`") && shown.contains("`key199`") && !shown.contains("`key200`"));
+    assert!(shown.ends_with("the policy has 30001 errors, of which 200 are shown"), "{}", errors.summary());
 }
 
 #[test]
