@@ -11,7 +11,8 @@ use ipnet::{IpNet, Ipv4Net};
 use super::{
     document::{Fields, Value},
     findings::{Findings, Located},
-    group::{DnsPolicy, Group, GroupName, InterfaceName, Mode, Rule, Server, Unlearned},
+    group::{DnsPolicy, Group, GroupName, Mode, Rule, Server, Unlearned},
+    port::InterfaceName,
     port_file,
     profile::{self, Library},
     profile_choice, rule_file, values,
