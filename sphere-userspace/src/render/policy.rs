@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::policy::{Diagnostic, Group, Policy, PolicyErrors, Target, wrap};
+use crate::policy::{Diagnostic, DnsPolicy, Group, Interface, Policy, PolicyErrors, Target, wrap};
 
 /// Writes the policy: each group with what its devices may reach, and who may reach them.
 ///
@@ -17,6 +17,7 @@ pub fn write_policy(output: &mut impl Write, policy: &Policy) -> io::Result<()> 
         row(output, "behind", &words(&group.interfaces))?;
         row(output, "subnets", &words(&group.subnets))?;
         row(output, "resolvers", &words(&group.resolvers))?;
+        row(output, "DNS", &names_said(group))?;
         row(output, "DHCP", &words(&group.dhcp_servers))?;
         for (name, version) in &group.profiles {
             row(output, "profile", &format!("{name} {version}"))?;
@@ -24,8 +25,9 @@ pub fn write_policy(output: &mut impl Write, policy: &Policy) -> io::Result<()> 
         writeln!(output, "\n  may reach")?;
         for rule in &group.rules {
             let is_name = matches!(rule.target, Target::Name(_));
+            let any_type = if rule.any_type { " (any record type)" } else { "" };
             let private = if is_name && rule.allow_private { " (private addresses too)" } else { "" };
-            writeln!(output, "    {}{private}", rule.target)?;
+            writeln!(output, "    {}{private}{any_type}", rule.target)?;
             let services = words(&rule.services);
             let purpose = rule.purpose.as_deref().unwrap_or_default();
             detail(output, &[&services, rule.need.word(), &rule.origin.to_string(), purpose])?;
@@ -44,9 +46,39 @@ pub fn write_policy(output: &mut impl Write, policy: &Policy) -> io::Result<()> 
         }
         writeln!(output)?;
     }
+    ports(output, policy)?;
     let rules: usize = policy.groups.iter().map(|group| group.rules.len()).sum();
     let (groups, names) = (policy.groups.len(), policy.names().len());
     writeln!(output, "valid: {groups} group{}, {rules} rules, {names} names", if groups == 1 { "" } else { "s" })
+}
+
+/// What a group says of queries for names, and of what answers open.
+fn names_said(group: &Group) -> String {
+    let other = match group.dns {
+        DnsPolicy::Refuse => "other names are refused",
+        DnsPolicy::Drop => "queries for other names are dropped",
+        DnsPolicy::Any => "any name may be asked for",
+    };
+    let hold = group.dns_hold.map_or_else(
+        || "answers are never held".to_owned(),
+        |hold| format!("answers are held up to {}", humantime::format_duration(hold)),
+    );
+    format!("{other} · {} addresses may be learned · {hold}", group.learn)
+}
+
+/// The device ports, and what never appears on them.
+fn ports(output: &mut impl Write, policy: &Policy) -> io::Result<()> {
+    writeln!(output, "device ports")?;
+    for port in &policy.interfaces {
+        let (v4, v6) = (port.other_sources_v4.word(), port.other_sources_v6.word());
+        let text = format!("mode {} · other sources: IPv4 {v4}, IPv6 {v6}", port.attach.word());
+        writeln!(output, "  {}", port.name)?;
+        detail(output, &[&text])?;
+    }
+    if !policy.reserved.is_empty() {
+        row(output, "reserved", &words(&policy.reserved))?;
+    }
+    writeln!(output)
 }
 
 /// Columns before what a row says.
@@ -90,6 +122,7 @@ pub fn policy_json(policy: &Policy) -> Value {
                 "need": rule.need.word(),
                 "purpose": rule.purpose,
                 "allow_private": rule.allow_private,
+                "any_type": rule.any_type,
             })
         });
         let inbound = group.inbound.iter().map(|rule| {
@@ -106,6 +139,9 @@ pub fn policy_json(policy: &Policy) -> Value {
             "interfaces": strings(group.interfaces.iter().map(ToString::to_string).collect()),
             "subnets": strings(group.subnets.iter().map(ToString::to_string).collect()),
             "resolvers": strings(group.resolvers.iter().map(ToString::to_string).collect()),
+            "dns": group.dns.word(),
+            "dns_hold_ms": group.dns_hold.map(|hold| u64::try_from(hold.as_millis()).unwrap_or(u64::MAX)),
+            "learn": group.learn,
             "dhcp_servers": strings(group.dhcp_servers.iter().map(ToString::to_string).collect()),
             "gateway_access": group.gateway_access,
             "profiles": group.profiles,
@@ -113,10 +149,20 @@ pub fn policy_json(policy: &Policy) -> Value {
             "inbound": inbound.collect::<Vec<_>>(),
         })
     };
+    let interface = |port: &Interface| {
+        json!({
+            "name": port.name.as_str(),
+            "mode": port.attach.word(),
+            "other_sources": port.other_sources_v4.word(),
+            "other_sources_v6": port.other_sources_v6.word(),
+        })
+    };
     json!({
         "schema": "sphere.check/1",
         "valid": true,
         "warnings": policy.warnings.iter().map(diagnostic).collect::<Vec<_>>(),
+        "interfaces": policy.interfaces.iter().map(interface).collect::<Vec<_>>(),
+        "reserved": policy.reserved.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "groups": policy.groups.iter().map(group).collect::<Vec<_>>(),
     })
 }
