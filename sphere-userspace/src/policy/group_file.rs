@@ -210,7 +210,8 @@ fn profiles(fields: &mut Fields<'_>, findings: &mut Findings, library: &mut Libr
     for (profile, at) in loaded {
         let table = options.get(profile.name.as_str());
         let table = table.and_then(|value| value.table("the options of a profile", findings));
-        let chosen = profile_choice::choose(&profile, table, findings);
+        let chosen = profile_choice::choose(&profile, &at, table, findings);
+        library.check_dates(&profile, &chosen, findings);
         used.rules.extend(profile::expand(&profile, &chosen, (&at, findings)));
     }
     used

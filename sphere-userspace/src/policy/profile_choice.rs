@@ -1,6 +1,6 @@
 //! What a policy chooses of the options that a profile declares.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, ops::Range};
 
 use super::{
     document::{Fields, Value},
@@ -16,20 +16,26 @@ use super::{
 /// What the policy chose of one profile.
 #[derive(Default)]
 pub(super) struct Chosen {
-    pub(super) words: BTreeMap<String, String>,
+    pub(super) words: BTreeMap<String, Located<String>>,
     pub(super) switches: BTreeMap<String, bool>,
     pub(super) servers: BTreeMap<String, Vec<Located<Target>>>,
     pub(super) lists: BTreeMap<String, Vec<Located<String>>>,
     pub(super) proxy: Option<(Located<Target>, Service)>,
 }
 
-/// Reads the table of options; what it leaves out has its default.
-pub(super) fn choose(profile: &Profile, options: Option<Fields<'_>>, findings: &mut Findings) -> Chosen {
+/// Reads the table of options; what it leaves out has its default, and stands where the profile is named.
+pub(super) fn choose(
+    profile: &Profile,
+    at: &Range<usize>,
+    options: Option<Fields<'_>>,
+    findings: &mut Findings,
+) -> Chosen {
     let mut chosen = Chosen::default();
     for (name, kind) in &profile.options {
         match kind {
             Kind::Choice { default, .. } => {
-                chosen.words.insert(name.clone(), default.clone());
+                let word = Located { value: default.clone(), span: at.clone() };
+                chosen.words.insert(name.clone(), word);
             }
             Kind::Switch { default } | Kind::Servers { default, .. } => {
                 chosen.switches.insert(name.clone(), *default);
@@ -56,7 +62,8 @@ fn choose_one((name, kind): (&str, &Kind), value: &Value<'_>, chosen: &mut Chose
         Kind::Choice { words, .. } => {
             let words: Vec<(&str, &str)> = words.iter().map(|word| (word.as_str(), word.as_str())).collect();
             if let Some(word) = value.one_of(&words, findings) {
-                chosen.words.insert(name.to_owned(), word.to_owned());
+                let word = Located { value: word.to_owned(), span: value.span().clone() };
+                chosen.words.insert(name.to_owned(), word);
             }
         }
         Kind::Switch { .. } => {
