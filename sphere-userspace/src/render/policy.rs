@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::policy::{Diagnostic, DnsPolicy, Group, Interface, Policy, PolicyErrors, Target, wrap};
+use crate::policy::{Diagnostic, DnsPolicy, Group, Interface, Policy, PolicyErrors, Target, Unlearned, wrap};
 
 /// Writes the policy: each group with what its devices may reach, and who may reach them.
 ///
@@ -61,7 +61,13 @@ fn names_said(group: &Group) -> String {
     };
     let hold = group.dns_hold.map_or_else(
         || "answers are never held".to_owned(),
-        |hold| format!("answers are held up to {}", humantime::format_duration(hold)),
+        |hold| {
+            let then = match group.dns_unlearned {
+                Unlearned::Deliver => "delivered",
+                Unlearned::Drop => "dropped",
+            };
+            format!("answers are held up to {}, and then {then}", humantime::format_duration(hold))
+        },
     );
     format!("{other} · {} addresses may be learned · {hold}", group.learn)
 }
@@ -141,6 +147,7 @@ pub fn policy_json(policy: &Policy) -> Value {
             "resolvers": strings(group.resolvers.iter().map(ToString::to_string).collect()),
             "dns": group.dns.word(),
             "dns_hold_ms": group.dns_hold.map(|hold| u64::try_from(hold.as_millis()).unwrap_or(u64::MAX)),
+            "dns_unlearned": group.dns_unlearned.word(),
             "learn": group.learn,
             "dhcp_servers": strings(group.dhcp_servers.iter().map(ToString::to_string).collect()),
             "gateway_access": group.gateway_access,
