@@ -1,6 +1,6 @@
 //! What a policy chooses of the options that a profile declares.
 
-use std::{collections::BTreeMap, net::IpAddr, ops::Range};
+use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU16, ops::Range};
 
 use super::{
     document::{Fields, Value},
@@ -74,12 +74,7 @@ fn choose_one((name, kind): (&str, &Kind), value: &Value<'_>, chosen: &mut Chose
         Kind::Servers { most, .. } => {
             if let Some(on) = value.as_bool() {
                 chosen.switches.insert(name.to_owned(), on);
-            } else if let Some(list) = value.array("server names or addresses, or true or false", findings) {
-                if list.is_empty() || list.len() > *most {
-                    let remedy = format!("name 1 to {most} servers, or write true or false");
-                    findings.error(value.span(), format!("{} servers for `{name}`", list.len()), remedy);
-                }
-                let targets = list.iter().filter_map(|server| target(server, findings)).collect();
+            } else if let Some(targets) = servers((name, *most), value, findings) {
                 chosen.switches.insert(name.to_owned(), true);
                 chosen.servers.insert(name.to_owned(), targets);
             }
@@ -89,16 +84,27 @@ fn choose_one((name, kind): (&str, &Kind), value: &Value<'_>, chosen: &mut Chose
             let entries = list.iter().filter_map(|entry| label(entry, findings)).collect();
             chosen.lists.insert(name.to_owned(), entries);
         }
-        Kind::Proxy => {
-            if let Some(mut fields) = value.table("a proxy", findings) {
-                let host = fields.require("host", findings).and_then(|host| target(&host, findings));
-                let port = fields.require("port", findings).and_then(|port| port.integer(1..=65_535, findings));
-                fields.finish(findings);
-                let port = port.and_then(|port| u16::try_from(port).ok()).and_then(std::num::NonZeroU16::new);
-                chosen.proxy = host.zip(port.map(Service::tcp));
-            }
-        }
+        Kind::Proxy => chosen.proxy = proxy(value, findings),
     }
+}
+
+/// Servers that take the place of those of the profile.
+fn servers((name, most): (&str, usize), value: &Value<'_>, findings: &mut Findings) -> Option<Vec<Located<Target>>> {
+    let list = value.array("server names or addresses, or true or false", findings)?;
+    if list.is_empty() || list.len() > most {
+        let remedy = format!("name 1 to {most} servers, or write true or false");
+        findings.error(value.span(), format!("{} servers for `{name}`", list.len()), remedy);
+    }
+    Some(list.iter().filter_map(|server| target(server, findings)).collect())
+}
+
+fn proxy(value: &Value<'_>, findings: &mut Findings) -> Option<(Located<Target>, Service)> {
+    let mut fields = value.table("a proxy", findings)?;
+    let host = fields.require("host", findings).and_then(|host| target(&host, findings));
+    let port = fields.require("port", findings).and_then(|port| port.integer(1..=65_535, findings));
+    fields.finish(findings);
+    let port = port.and_then(|port| u16::try_from(port).ok()).and_then(NonZeroU16::new);
+    host.zip(port.map(Service::tcp))
 }
 
 /// A name or an address.

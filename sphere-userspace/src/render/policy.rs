@@ -93,7 +93,7 @@ const ROW: usize = 13;
 const DETAIL: usize = 8;
 
 fn words<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
-    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(" ")
+    strings(items).join(" ")
 }
 
 /// A key and what is said of it.
@@ -118,59 +118,64 @@ fn detail(output: &mut impl Write, parts: &[&str]) -> io::Result<()> {
 /// The policy as one JSON object.
 #[must_use]
 pub fn policy_json(policy: &Policy) -> Value {
-    let group = |group: &Group| {
-        let strings = |items: Vec<String>| Value::from(items);
-        let rules = group.rules.iter().map(|rule| {
-            json!({
-                "target": rule.target.to_string(),
-                "services": rule.services.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "origin": rule.origin.to_string(),
-                "need": rule.need.word(),
-                "purpose": rule.purpose,
-                "allow_private": rule.allow_private,
-                "any_type": rule.any_type,
-            })
-        });
-        let inbound = group.inbound.iter().map(|rule| {
-            json!({
-                "from": rule.from.to_string(),
-                "services": rule.services.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "origin": rule.origin.to_string(),
-                "purpose": rule.purpose,
-            })
-        });
-        json!({
-            "name": group.name.as_str(),
-            "mode": group.mode.word(),
-            "interfaces": strings(group.interfaces.iter().map(ToString::to_string).collect()),
-            "subnets": strings(group.subnets.iter().map(ToString::to_string).collect()),
-            "resolvers": strings(group.resolvers.iter().map(ToString::to_string).collect()),
-            "dns": group.dns.word(),
-            "dns_hold_ms": group.dns_hold.map(|hold| u64::try_from(hold.as_millis()).unwrap_or(u64::MAX)),
-            "dns_unlearned": group.dns_unlearned.word(),
-            "learn": group.learn,
-            "dhcp_servers": strings(group.dhcp_servers.iter().map(ToString::to_string).collect()),
-            "gateway_access": group.gateway_access,
-            "profiles": group.profiles,
-            "rules": rules.collect::<Vec<_>>(),
-            "inbound": inbound.collect::<Vec<_>>(),
-        })
-    };
-    let interface = |port: &Interface| {
-        json!({
-            "name": port.name.as_str(),
-            "mode": port.attach.word(),
-            "other_sources": port.other_sources_v4.word(),
-            "other_sources_v6": port.other_sources_v6.word(),
-        })
-    };
     json!({
         "schema": "sphere.check/1",
         "valid": true,
         "warnings": policy.warnings.iter().map(diagnostic).collect::<Vec<_>>(),
-        "interfaces": policy.interfaces.iter().map(interface).collect::<Vec<_>>(),
-        "reserved": policy.reserved.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "groups": policy.groups.iter().map(group).collect::<Vec<_>>(),
+        "interfaces": policy.interfaces.iter().map(interface_json).collect::<Vec<_>>(),
+        "reserved": strings(&policy.reserved),
+        "groups": policy.groups.iter().map(group_json).collect::<Vec<_>>(),
+    })
+}
+
+fn strings<T: ToString>(items: impl IntoIterator<Item = T>) -> Vec<String> {
+    items.into_iter().map(|item| item.to_string()).collect()
+}
+
+fn interface_json(port: &Interface) -> Value {
+    json!({
+        "name": port.name.as_str(),
+        "mode": port.attach.word(),
+        "other_sources": port.other_sources_v4.word(),
+        "other_sources_v6": port.other_sources_v6.word(),
+    })
+}
+
+fn group_json(group: &Group) -> Value {
+    let rules = group.rules.iter().map(|rule| {
+        json!({
+            "target": rule.target.to_string(),
+            "services": strings(&rule.services),
+            "origin": rule.origin.to_string(),
+            "need": rule.need.word(),
+            "purpose": rule.purpose,
+            "allow_private": rule.allow_private,
+            "any_type": rule.any_type,
+        })
+    });
+    let inbound = group.inbound.iter().map(|rule| {
+        json!({
+            "from": rule.from.to_string(),
+            "services": strings(&rule.services),
+            "origin": rule.origin.to_string(),
+            "purpose": rule.purpose,
+        })
+    });
+    json!({
+        "name": group.name.as_str(),
+        "mode": group.mode.word(),
+        "interfaces": strings(&group.interfaces),
+        "subnets": strings(&group.subnets),
+        "resolvers": strings(&group.resolvers),
+        "dns": group.dns.word(),
+        "dns_hold_ms": group.dns_hold.map(|hold| u64::try_from(hold.as_millis()).unwrap_or(u64::MAX)),
+        "dns_unlearned": group.dns_unlearned.word(),
+        "learn": group.learn,
+        "dhcp_servers": strings(&group.dhcp_servers),
+        "gateway_access": group.gateway_access,
+        "profiles": group.profiles,
+        "rules": rules.collect::<Vec<_>>(),
+        "inbound": inbound.collect::<Vec<_>>(),
     })
 }
 
