@@ -1,3 +1,4 @@
 //! What the fuzz targets assert. Kept apart from libFuzzer, so that a plain test replays the seeds and every crash.
 
 pub mod packet;
+pub mod policy;

@@ -77,3 +77,15 @@ fn packets_reach_many_reasons() {
     }
     assert!(reasons.len() >= 30, "the seeds reach only {reasons:?}");
 }
+
+#[test]
+fn policies() {
+    replay("policy", sphere_fuzz::policy::read, 3_000);
+}
+
+#[test]
+fn policies_are_accepted_and_refused() {
+    let read = |seed: &PathBuf| std::fs::read(seed).unwrap_or_else(|error| panic!("{}: {error}", seed.display()));
+    let accepted = seeds("policy").iter().filter(|seed| sphere_fuzz::policy::accepted(&read(seed)).is_some()).count();
+    assert!((1..seeds("policy").len()).contains(&accepted), "{accepted} accepted");
+}

@@ -7,6 +7,9 @@ use super::Exit;
 use crate::policy::{self, Policy};
 use crate::render;
 
+/// Warnings that are shown to people.
+const WARNINGS: usize = 200;
+
 /// Reads the policy and writes it out, expanded; or everything that is wrong with it, to standard error.
 pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<Exit> {
     let mut output = io::stdout().lock();
@@ -26,8 +29,7 @@ pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<Exit> {
                 let text = if styled { found.render_styled() } else { found.render() };
                 writeln!(messages, "{text}\n")?;
             }
-            let count = errors.error_count();
-            writeln!(messages, "{}: {count} error{}", file.display(), if count == 1 { "" } else { "s" })?;
+            writeln!(messages, "{}: {}", file.display(), errors.summary())?;
             Ok(Exit::Policy)
         }
     }
@@ -37,8 +39,11 @@ fn show(output: &mut impl Write, policy: &Policy, json: bool) -> io::Result<()> 
     if json {
         return writeln!(output, "{}", render::policy_json(policy));
     }
-    for warning in &policy.warnings {
+    for warning in policy.warnings.iter().take(WARNINGS) {
         writeln!(output, "{}\n", warning.render())?;
+    }
+    if let Some(more) = policy.warnings.len().checked_sub(WARNINGS).filter(|more| *more > 0) {
+        writeln!(output, "warning: {more} more warnings are not shown\n")?;
     }
     render::write_policy(output, policy)
 }

@@ -9,8 +9,9 @@ use ipnet::IpNet;
 
 use super::{
     findings::{Findings, Located},
-    group::{InterfaceName, Server, Target},
+    group::{Server, Target},
     group_file::Written,
+    port::InterfaceName,
     reserved::Reserved,
 };
 

@@ -46,6 +46,14 @@ impl Source {
         (line, self.text.get(start..offset).unwrap_or_default().chars().count() + 1)
     }
 
+    /// The whole lines that a span touches.
+    fn lines(&self, span: &Range<usize>) -> Range<usize> {
+        let begin = self.line_starts.partition_point(|start| *start <= span.start);
+        let end = self.line_starts.partition_point(|start| *start <= span.end);
+        let start = begin.checked_sub(1).and_then(|index| self.line_starts.get(index)).copied().unwrap_or(0);
+        start..self.line_starts.get(end).copied().unwrap_or(self.text.len())
+    }
+
     /// The nearest character boundary that is not behind the offset.
     fn clamp(&self, offset: usize) -> usize {
         (0..=offset.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0)
@@ -123,6 +131,11 @@ impl Diagnostic {
         (wrap(&plain(&self.message), title, title).join("\n"), remedy)
     }
 
+    /// Whether another place is in the same text.
+    fn is_beside(&self, other: &Place) -> bool {
+        self.place.as_ref().is_some_and(|place| place.source == other.source)
+    }
+
     fn render_with(&self, renderer: Renderer) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
@@ -131,18 +144,18 @@ impl Diagnostic {
         let (title, remedy) = self.texts();
         let mut group = level.primary_title(title).elements(None::<annotate_snippets::Message<'_>>);
         if let Some(place) = &self.place {
-            let mut main = snippet(place).annotation(AnnotationKind::Primary.span(visible(place)));
-            match &self.related {
-                Some((other, how)) if other.source == place.source => {
-                    main = main.annotation(AnnotationKind::Context.span(visible(other)).label(how.as_str()));
-                    group = group.element(main);
-                }
-                Some((other, how)) => {
-                    let beside = AnnotationKind::Context.span(visible(other)).label(how.as_str());
-                    group = group.element(main).element(snippet(other).annotation(beside));
-                }
-                None => group = group.element(main),
+            let beside = self.related.as_ref().filter(|(other, _)| self.is_beside(other));
+            let excerpt = Excerpt::new(place, beside.map(|(other, _)| other));
+            let mut main = excerpt.snippet().annotation(AnnotationKind::Primary.span(excerpt.span(place)));
+            if let Some((other, how)) = beside {
+                main = main.annotation(AnnotationKind::Context.span(excerpt.span(other)).label(how.as_str()));
             }
+            group = group.element(main);
+        }
+        if let Some((other, how)) = self.related.as_ref().filter(|(other, _)| !self.is_beside(other)) {
+            let excerpt = Excerpt::new(other, None);
+            let annotation = AnnotationKind::Context.span(excerpt.span(other)).label(how.as_str());
+            group = group.element(excerpt.snippet().annotation(annotation));
         }
         if let Some(remedy) = remedy {
             group = group.element(Level::HELP.message(remedy));
@@ -157,8 +170,30 @@ fn help_columns(place: Option<&Place>) -> usize {
     line.to_string().len() + " = help: ".len()
 }
 
-fn snippet<'a>(place: &'a Place) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-    Snippet::source(place.source.text()).path(place.source.path())
+/// The lines that a diagnostic is about: the renderer would look at every line of the text, for every diagnostic.
+struct Excerpt<'a> {
+    source: &'a Source,
+    lines: Range<usize>,
+}
+
+impl<'a> Excerpt<'a> {
+    fn new(place: &'a Place, beside: Option<&Place>) -> Self {
+        let (main, other) = (visible(place), beside.map(visible));
+        let start = other.as_ref().map_or(main.start, |other| other.start.min(main.start));
+        let end = other.map_or(main.end, |other| other.end.max(main.end));
+        Self { source: &place.source, lines: place.source.lines(&(start..end)) }
+    }
+
+    fn snippet(&self) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+        let text = self.source.text().get(self.lines.clone()).unwrap_or_default();
+        Snippet::source(text).line_start(self.source.position(self.lines.start).0).path(self.source.path())
+    }
+
+    /// The visible part of a place in it.
+    fn span(&self, place: &Place) -> Range<usize> {
+        let span = visible(place);
+        span.start - self.lines.start..span.end - self.lines.start
+    }
 }
 
 /// The span, cut to the text and to its first line: a table that spans half a file is shown by its head.
@@ -188,17 +223,23 @@ impl fmt::Display for Diagnostic {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyErrors {
     diagnostics: Vec<Diagnostic>,
+    errors: usize,
 }
 
+/// Findings that are kept of one policy: nobody reads on, and a file of nothing but errors has a hundred thousand.
+const MOST: usize = 200;
+
 impl PolicyErrors {
-    /// The errors, and warnings after them, each in the order of the text.
+    /// The errors, and warnings after them, each in the order of the text; beyond 200 they are only counted.
     #[must_use]
     pub fn new(mut diagnostics: Vec<Diagnostic>) -> Self {
         sort(&mut diagnostics);
-        Self { diagnostics }
+        let errors = diagnostics.iter().filter(|found| found.severity == Severity::Error).count();
+        diagnostics.truncate(MOST);
+        Self { diagnostics, errors }
     }
 
-    /// Everything that was found.
+    /// What was found, as much as is kept.
     #[must_use]
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics
@@ -206,8 +247,16 @@ impl PolicyErrors {
 
     /// How many errors there are, warnings apart.
     #[must_use]
-    pub fn error_count(&self) -> usize {
-        self.diagnostics.iter().filter(|found| found.severity == Severity::Error).count()
+    pub const fn error_count(&self) -> usize {
+        self.errors
+    }
+
+    /// How many errors there are, and how many of them are kept if not all: "250 errors, of which 200 are shown".
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let plural = if self.errors == 1 { "" } else { "s" };
+        let more = if self.errors > MOST { format!(", of which {MOST} are shown") } else { String::new() };
+        format!("{} error{plural}{more}", self.errors)
     }
 }
 
@@ -224,8 +273,7 @@ impl fmt::Display for PolicyErrors {
         for found in &self.diagnostics {
             writeln!(formatter, "{}\n", found.render())?;
         }
-        let count = self.error_count();
-        write!(formatter, "{count} error{} in the policy", if count == 1 { "" } else { "s" })
+        write!(formatter, "the policy has {}", self.summary())
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::{name::NamePattern, service::Service};
+use super::{name::NamePattern, port::InterfaceName, service::Service};
 
 /// Name of a group: 1 to 55 bytes of letters, digits, `.`, `_` and `-`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,32 +40,6 @@ impl GroupName {
 }
 
 impl fmt::Display for GroupName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&self.0)
-    }
-}
-
-/// Name of a network interface, as the kernel accepts it: 1 to 15 bytes, no `/`, no blank.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct InterfaceName(String);
-
-impl InterfaceName {
-    /// Reads an interface name; [`None`] when no interface can be called so (`dev_valid_name` in the kernel).
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let fits = !text.is_empty() && text.len() <= 15;
-        let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/' && byte != b':');
-        (fits && plain && text != "." && text != "..").then(|| Self(text.to_owned()))
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for InterfaceName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(&self.0)
     }
@@ -134,55 +108,6 @@ impl Unlearned {
             Self::Drop => "drop",
         }
     }
-}
-
-/// Where the programs are attached on a device port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum AttachMode {
-    /// Native XDP, else tc.
-    #[default]
-    Auto,
-    /// Native XDP only.
-    Xdp,
-    /// tc only.
-    Tc,
-    /// Generic XDP.
-    Generic,
-}
-
-impl AttachMode {
-    /// Word in policies and tables.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Xdp => "xdp",
-            Self::Tc => "tc",
-            Self::Generic => "generic",
-        }
-    }
-}
-
-/// What happens to sources in no device subnet of a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OtherSources {
-    /// They pass untouched.
-    Pass,
-    /// They are denied.
-    Deny,
-}
-
-/// A device port: an interface that the programs guard.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interface {
-    /// Its name.
-    pub name: InterfaceName,
-    /// Where the programs are attached.
-    pub attach: AttachMode,
-    /// IPv4 sources in no device subnet of this port.
-    pub other_sources_v4: OtherSources,
-    /// IPv6 sources in no device subnet of this port (`auto` is already decided).
-    pub other_sources_v6: OtherSources,
 }
 
 /// A server that devices may use: an address, or the gateway itself on the group's interfaces.

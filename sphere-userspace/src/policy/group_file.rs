@@ -11,7 +11,8 @@ use ipnet::{IpNet, Ipv4Net};
 use super::{
     document::{Fields, Value},
     findings::{Findings, Located},
-    group::{DnsPolicy, Group, GroupName, InterfaceName, Mode, Rule, Server, Unlearned},
+    group::{DnsPolicy, Group, GroupName, Mode, Rule, Server, Unlearned},
+    port::InterfaceName,
     port_file,
     profile::{self, Library},
     profile_choice, rule_file, values,
@@ -209,7 +210,8 @@ fn profiles(fields: &mut Fields<'_>, findings: &mut Findings, library: &mut Libr
     for (profile, at) in loaded {
         let table = options.get(profile.name.as_str());
         let table = table.and_then(|value| value.table("the options of a profile", findings));
-        let chosen = profile_choice::choose(&profile, table, findings);
+        let chosen = profile_choice::choose(&profile, &at, table, findings);
+        library.check_dates(&profile, &chosen, findings);
         used.rules.extend(profile::expand(&profile, &chosen, (&at, findings)));
     }
     used

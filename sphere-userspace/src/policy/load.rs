@@ -17,8 +17,9 @@ use super::{
     document::Fields,
     file,
     findings::Findings,
-    group::{AttachMode, Interface, InterfaceName, OtherSources, Server},
+    group::Server,
     group_file::{self, Written},
+    port::{AttachMode, Interface, InterfaceName, OtherSources},
     port_file::{self, WrittenInterface},
     profile::Library,
     reserved::Reserved,
@@ -61,19 +62,7 @@ fn read(source: &Arc<Source>, mut library: Library<'_>) -> Result<Policy, Policy
         value.integer(FORMAT..=FORMAT, &mut findings);
     }
     let mut policy = Policy::default();
-    let mut limit_places = LimitPlaces::default();
-    if let Some(table) = fields.take("daemon").and_then(|value| value.table("[daemon]", &mut findings)) {
-        policy.daemon = settings_file::daemon(table, &mut findings);
-    }
-    if let Some(table) = fields.take("resolver").and_then(|value| value.table("[resolver]", &mut findings)) {
-        policy.resolver = settings_file::resolver(table, &mut findings);
-    }
-    if let Some(table) = fields.take("limits").and_then(|value| value.table("[limits]", &mut findings)) {
-        (policy.limits, limit_places) = settings_file::limits(table, &mut findings);
-    }
-    if let Some(table) = fields.take("timeouts").and_then(|value| value.table("[timeouts]", &mut findings)) {
-        policy.timeouts = settings_file::timeouts(table, &mut findings);
-    }
+    let limit_places = settings(&mut fields, &mut policy, &mut findings);
     let interfaces = fields.take("interface").map(|value| value.tables("an interface", &mut findings));
     let interfaces = interfaces.unwrap_or_default().into_iter();
     let interfaces: Vec<_> = interfaces.filter_map(|fields| port_file::interface(fields, &mut findings)).collect();
@@ -103,6 +92,24 @@ fn read(source: &Arc<Source>, mut library: Library<'_>) -> Result<Policy, Policy
     diagnostic::sort(&mut diagnostics);
     policy.warnings = diagnostics;
     Ok(policy)
+}
+
+/// Reads the tables about the gateway as a whole; gives back where the limits stand.
+fn settings(fields: &mut Fields<'_>, policy: &mut Policy, findings: &mut Findings) -> LimitPlaces {
+    let mut limit_places = LimitPlaces::default();
+    if let Some(table) = fields.take("daemon").and_then(|value| value.table("[daemon]", findings)) {
+        policy.daemon = settings_file::daemon(table, findings);
+    }
+    if let Some(table) = fields.take("resolver").and_then(|value| value.table("[resolver]", findings)) {
+        policy.resolver = settings_file::resolver(table, findings);
+    }
+    if let Some(table) = fields.take("limits").and_then(|value| value.table("[limits]", findings)) {
+        (policy.limits, limit_places) = settings_file::limits(table, findings);
+    }
+    if let Some(table) = fields.take("timeouts").and_then(|value| value.table("[timeouts]", findings)) {
+        policy.timeouts = settings_file::timeouts(table, findings);
+    }
+    limit_places
 }
 
 /// Every port that a group names, with what `[[interface]]` says of it.

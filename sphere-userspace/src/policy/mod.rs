@@ -15,6 +15,7 @@ mod group;
 mod group_file;
 mod load;
 mod name;
+mod port;
 mod port_file;
 mod profile;
 mod profile_choice;
@@ -34,13 +35,11 @@ mod wrap;
 use std::collections::BTreeSet;
 
 pub use diagnostic::{Diagnostic, Place, PolicyErrors, Severity, Source};
-pub use group::{
-    AttachMode, DnsPolicy, Group, GroupName, InboundRule, Interface, InterfaceName, Mode, Need, Origin, OtherSources,
-    Rule, Server, Target, Unlearned,
-};
+pub use group::{DnsPolicy, Group, GroupName, InboundRule, Mode, Need, Origin, Rule, Server, Target, Unlearned};
 use ipnet::Ipv4Net;
 pub use load::{load, parse};
 pub use name::{DomainName, NameError, NamePattern};
+pub use port::{AttachMode, Interface, InterfaceName, OtherSources};
 pub use service::{PortMatch, Protocol, Service, ServiceError};
 pub use settings::{DaemonSettings, DeniedSink, FlowTimeouts, Limits, ResolverSettings};
 pub(crate) use wrap::wrap;

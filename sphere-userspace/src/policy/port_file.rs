@@ -3,7 +3,7 @@
 use super::{
     document::{Fields, Value},
     findings::{Findings, Located},
-    group::{AttachMode, InterfaceName, OtherSources},
+    port::{AttachMode, InterfaceName, OtherSources},
 };
 
 /// What `[[interface]]` says of a port; what it leaves out is decided later.

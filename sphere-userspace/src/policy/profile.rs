@@ -60,9 +60,20 @@ pub(super) struct Profile {
 /// An option, by what may be chosen.
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
-    Choice { words: Vec<String>, default: String },
-    Switch { default: bool },
-    Servers { default: bool, services: BTreeSet<Service>, most: usize },
+    /// One of a few words; some of them may be valid for a shorter time than the profile.
+    Choice {
+        words: Vec<String>,
+        default: String,
+        valid_until: BTreeMap<String, Date>,
+    },
+    Switch {
+        default: bool,
+    },
+    Servers {
+        default: bool,
+        services: BTreeSet<Service>,
+        most: usize,
+    },
     List,
     Proxy,
 }
@@ -100,12 +111,27 @@ impl<'a> Library<'a> {
                 profile?
             }
         };
-        let valid_until = profile.valid_until;
-        if self.today.is_some_and(|today| today > valid_until) {
-            let message = format!("the profile `{}` was valid until {valid_until}", profile.name);
-            findings.warn(&name.span, message, "look for a newer one: endpoints may have changed");
-        }
+        let what = || format!("the profile `{}`", profile.name);
+        self.warn_if_past(profile.valid_until, what, (&name.span, findings));
         Some(profile)
+    }
+
+    /// Warns of what was chosen and is past its date.
+    pub(super) fn check_dates(&self, profile: &Profile, chosen: &Chosen, findings: &mut Findings) {
+        for (option, word) in &chosen.words {
+            let Some(Kind::Choice { valid_until, .. }) = profile.options.get(option) else { continue };
+            let what = || format!("`{option} = \"{}\"` of the profile `{}`", word.value, profile.name);
+            if let Some(date) = valid_until.get(&word.value) {
+                self.warn_if_past(*date, what, (&word.span, findings));
+            }
+        }
+    }
+
+    fn warn_if_past(&self, date: Date, what: impl FnOnce() -> String, (at, findings): (&Range<usize>, &mut Findings)) {
+        if self.today.is_some_and(|today| today > date) {
+            let message = format!("{} was valid until {date}", what());
+            findings.warn(at, message, "look for a newer one: endpoints may have changed");
+        }
     }
 
     fn source(&self, name: &Located<&str>, findings: &mut Findings) -> Option<Arc<Source>> {
@@ -205,7 +231,7 @@ impl Row<'_> {
 
 impl Endpoint {
     fn applies(&self, chosen: &Chosen) -> bool {
-        let chosen_word = |words: &BTreeSet<String>| chosen.words.values().any(|word| words.contains(word));
+        let chosen_word = |words: &BTreeSet<String>| chosen.words.values().any(|word| words.contains(&word.value));
         let on = |option: &String| chosen.switches.get(option).copied().unwrap_or(true);
         (chosen.proxy.is_none() || self.direct)
             && self.choices.as_ref().is_none_or(chosen_word)

@@ -1,6 +1,6 @@
 //! What a policy chooses of the options that a profile declares.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU16, ops::Range};
 
 use super::{
     document::{Fields, Value},
@@ -16,20 +16,26 @@ use super::{
 /// What the policy chose of one profile.
 #[derive(Default)]
 pub(super) struct Chosen {
-    pub(super) words: BTreeMap<String, String>,
+    pub(super) words: BTreeMap<String, Located<String>>,
     pub(super) switches: BTreeMap<String, bool>,
     pub(super) servers: BTreeMap<String, Vec<Located<Target>>>,
     pub(super) lists: BTreeMap<String, Vec<Located<String>>>,
     pub(super) proxy: Option<(Located<Target>, Service)>,
 }
 
-/// Reads the table of options; what it leaves out has its default.
-pub(super) fn choose(profile: &Profile, options: Option<Fields<'_>>, findings: &mut Findings) -> Chosen {
+/// Reads the table of options; what it leaves out has its default, and stands where the profile is named.
+pub(super) fn choose(
+    profile: &Profile,
+    at: &Range<usize>,
+    options: Option<Fields<'_>>,
+    findings: &mut Findings,
+) -> Chosen {
     let mut chosen = Chosen::default();
     for (name, kind) in &profile.options {
         match kind {
             Kind::Choice { default, .. } => {
-                chosen.words.insert(name.clone(), default.clone());
+                let word = Located { value: default.clone(), span: at.clone() };
+                chosen.words.insert(name.clone(), word);
             }
             Kind::Switch { default } | Kind::Servers { default, .. } => {
                 chosen.switches.insert(name.clone(), *default);
@@ -56,7 +62,8 @@ fn choose_one((name, kind): (&str, &Kind), value: &Value<'_>, chosen: &mut Chose
         Kind::Choice { words, .. } => {
             let words: Vec<(&str, &str)> = words.iter().map(|word| (word.as_str(), word.as_str())).collect();
             if let Some(word) = value.one_of(&words, findings) {
-                chosen.words.insert(name.to_owned(), word.to_owned());
+                let word = Located { value: word.to_owned(), span: value.span().clone() };
+                chosen.words.insert(name.to_owned(), word);
             }
         }
         Kind::Switch { .. } => {
@@ -67,12 +74,7 @@ fn choose_one((name, kind): (&str, &Kind), value: &Value<'_>, chosen: &mut Chose
         Kind::Servers { most, .. } => {
             if let Some(on) = value.as_bool() {
                 chosen.switches.insert(name.to_owned(), on);
-            } else if let Some(list) = value.array("server names or addresses, or true or false", findings) {
-                if list.is_empty() || list.len() > *most {
-                    let remedy = format!("name 1 to {most} servers, or write true or false");
-                    findings.error(value.span(), format!("{} servers for `{name}`", list.len()), remedy);
-                }
-                let targets = list.iter().filter_map(|server| target(server, findings)).collect();
+            } else if let Some(targets) = servers((name, *most), value, findings) {
                 chosen.switches.insert(name.to_owned(), true);
                 chosen.servers.insert(name.to_owned(), targets);
             }
@@ -82,16 +84,27 @@ fn choose_one((name, kind): (&str, &Kind), value: &Value<'_>, chosen: &mut Chose
             let entries = list.iter().filter_map(|entry| label(entry, findings)).collect();
             chosen.lists.insert(name.to_owned(), entries);
         }
-        Kind::Proxy => {
-            if let Some(mut fields) = value.table("a proxy", findings) {
-                let host = fields.require("host", findings).and_then(|host| target(&host, findings));
-                let port = fields.require("port", findings).and_then(|port| port.integer(1..=65_535, findings));
-                fields.finish(findings);
-                let port = port.and_then(|port| u16::try_from(port).ok()).and_then(std::num::NonZeroU16::new);
-                chosen.proxy = host.zip(port.map(Service::tcp));
-            }
-        }
+        Kind::Proxy => chosen.proxy = proxy(value, findings),
     }
+}
+
+/// Servers that take the place of those of the profile.
+fn servers((name, most): (&str, usize), value: &Value<'_>, findings: &mut Findings) -> Option<Vec<Located<Target>>> {
+    let list = value.array("server names or addresses, or true or false", findings)?;
+    if list.is_empty() || list.len() > most {
+        let remedy = format!("name 1 to {most} servers, or write true or false");
+        findings.error(value.span(), format!("{} servers for `{name}`", list.len()), remedy);
+    }
+    Some(list.iter().filter_map(|server| target(server, findings)).collect())
+}
+
+fn proxy(value: &Value<'_>, findings: &mut Findings) -> Option<(Located<Target>, Service)> {
+    let mut fields = value.table("a proxy", findings)?;
+    let host = fields.require("host", findings).and_then(|host| target(&host, findings));
+    let port = fields.require("port", findings).and_then(|port| port.integer(1..=65_535, findings));
+    fields.finish(findings);
+    let port = port.and_then(|port| u16::try_from(port).ok()).and_then(NonZeroU16::new);
+    host.zip(port.map(Service::tcp))
 }
 
 /// A name or an address.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    date::Date,
     document::{Fields, Value},
     findings::{Findings, Located},
     profile::Kind,
@@ -93,9 +94,20 @@ fn servers(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Kind> {
 fn choice(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Kind> {
     let words = fields.require("choices", findings).and_then(|value| words(&value, findings));
     let default = fields.require("default", findings).and_then(|value| value.string(findings));
+    let dates = fields.take("valid_until").and_then(|value| value.table("the dates of choices", findings));
+    let dates = dates.map(|dates| each_date(&dates, findings)).unwrap_or_default();
     let (words, default) = (words?, default?);
-    known(&default, &words, findings);
-    Some(Kind::Choice { words, default: default.value.to_owned() })
+    for word in dates.iter().map(|(word, _)| word).chain([&default]) {
+        known(word, &words, findings);
+    }
+    let valid_until = dates.into_iter().map(|(word, date)| (word.value.to_owned(), date)).collect();
+    Some(Kind::Choice { words, default: default.value.to_owned(), valid_until })
+}
+
+/// The dates of single words.
+fn each_date<'a>(dates: &Fields<'a>, findings: &mut Findings) -> Vec<(Located<&'a str>, Date)> {
+    let date = |word: Located<&'a str>| Some((word.clone(), dates.get(word.value)?.date(findings)?));
+    dates.rest().into_iter().filter_map(date).collect()
 }
 
 /// The words that can be chosen: at least one, each once.

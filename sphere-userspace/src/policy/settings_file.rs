@@ -145,7 +145,7 @@ pub(super) fn limits(mut fields: Fields<'_>, findings: &mut Findings) -> (Limits
     const ENTRIES: RangeInclusive<u32> = 1..=16_777_216;
     let mut limits = Limits::default();
     let keys = ["endpoints", "cidrs", "rules"];
-    let values = keys.iter().filter_map(|key| Some((*key, fields.take(key)?.span().clone()))).collect();
+    let values = keys.iter().filter_map(|key| Some((*key, fields.get(key)?.span().clone()))).collect();
     let places = LimitPlaces { table: fields.span().clone(), values };
     fields!(fields, findings, limits, integer, {
         endpoints: ENTRIES;

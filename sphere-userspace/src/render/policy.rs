@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::policy::{Diagnostic, Group, Policy, PolicyErrors, Target, wrap};
+use crate::policy::{Diagnostic, DnsPolicy, Group, Interface, Policy, PolicyErrors, Target, Unlearned, wrap};
 
 /// Writes the policy: each group with what its devices may reach, and who may reach them.
 ///
@@ -17,6 +17,7 @@ pub fn write_policy(output: &mut impl Write, policy: &Policy) -> io::Result<()> 
         row(output, "behind", &words(&group.interfaces))?;
         row(output, "subnets", &words(&group.subnets))?;
         row(output, "resolvers", &words(&group.resolvers))?;
+        row(output, "DNS", &names_said(group))?;
         row(output, "DHCP", &words(&group.dhcp_servers))?;
         for (name, version) in &group.profiles {
             row(output, "profile", &format!("{name} {version}"))?;
@@ -24,8 +25,9 @@ pub fn write_policy(output: &mut impl Write, policy: &Policy) -> io::Result<()> 
         writeln!(output, "\n  may reach")?;
         for rule in &group.rules {
             let is_name = matches!(rule.target, Target::Name(_));
+            let any_type = if rule.any_type { " (any record type)" } else { "" };
             let private = if is_name && rule.allow_private { " (private addresses too)" } else { "" };
-            writeln!(output, "    {}{private}", rule.target)?;
+            writeln!(output, "    {}{private}{any_type}", rule.target)?;
             let services = words(&rule.services);
             let purpose = rule.purpose.as_deref().unwrap_or_default();
             detail(output, &[&services, rule.need.word(), &rule.origin.to_string(), purpose])?;
@@ -44,9 +46,45 @@ pub fn write_policy(output: &mut impl Write, policy: &Policy) -> io::Result<()> 
         }
         writeln!(output)?;
     }
+    ports(output, policy)?;
     let rules: usize = policy.groups.iter().map(|group| group.rules.len()).sum();
     let (groups, names) = (policy.groups.len(), policy.names().len());
     writeln!(output, "valid: {groups} group{}, {rules} rules, {names} names", if groups == 1 { "" } else { "s" })
+}
+
+/// What a group says of queries for names, and of what answers open.
+fn names_said(group: &Group) -> String {
+    let other = match group.dns {
+        DnsPolicy::Refuse => "other names are refused",
+        DnsPolicy::Drop => "queries for other names are dropped",
+        DnsPolicy::Any => "any name may be asked for",
+    };
+    let hold = group.dns_hold.map_or_else(
+        || "answers are never held".to_owned(),
+        |hold| {
+            let then = match group.dns_unlearned {
+                Unlearned::Deliver => "delivered",
+                Unlearned::Drop => "dropped",
+            };
+            format!("answers are held up to {}, and then {then}", humantime::format_duration(hold))
+        },
+    );
+    format!("{other} · {} addresses may be learned · {hold}", group.learn)
+}
+
+/// The device ports, and what never appears on them.
+fn ports(output: &mut impl Write, policy: &Policy) -> io::Result<()> {
+    writeln!(output, "device ports")?;
+    for port in &policy.interfaces {
+        let (v4, v6) = (port.other_sources_v4.word(), port.other_sources_v6.word());
+        let text = format!("mode {} · other sources: IPv4 {v4}, IPv6 {v6}", port.attach.word());
+        writeln!(output, "  {}", port.name)?;
+        detail(output, &[&text])?;
+    }
+    if !policy.reserved.is_empty() {
+        row(output, "reserved", &words(&policy.reserved))?;
+    }
+    writeln!(output)
 }
 
 /// Columns before what a row says.
@@ -55,7 +93,7 @@ const ROW: usize = 13;
 const DETAIL: usize = 8;
 
 fn words<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
-    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(" ")
+    strings(items).join(" ")
 }
 
 /// A key and what is said of it.
@@ -80,44 +118,64 @@ fn detail(output: &mut impl Write, parts: &[&str]) -> io::Result<()> {
 /// The policy as one JSON object.
 #[must_use]
 pub fn policy_json(policy: &Policy) -> Value {
-    let group = |group: &Group| {
-        let strings = |items: Vec<String>| Value::from(items);
-        let rules = group.rules.iter().map(|rule| {
-            json!({
-                "target": rule.target.to_string(),
-                "services": rule.services.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "origin": rule.origin.to_string(),
-                "need": rule.need.word(),
-                "purpose": rule.purpose,
-                "allow_private": rule.allow_private,
-            })
-        });
-        let inbound = group.inbound.iter().map(|rule| {
-            json!({
-                "from": rule.from.to_string(),
-                "services": rule.services.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                "origin": rule.origin.to_string(),
-                "purpose": rule.purpose,
-            })
-        });
-        json!({
-            "name": group.name.as_str(),
-            "mode": group.mode.word(),
-            "interfaces": strings(group.interfaces.iter().map(ToString::to_string).collect()),
-            "subnets": strings(group.subnets.iter().map(ToString::to_string).collect()),
-            "resolvers": strings(group.resolvers.iter().map(ToString::to_string).collect()),
-            "dhcp_servers": strings(group.dhcp_servers.iter().map(ToString::to_string).collect()),
-            "gateway_access": group.gateway_access,
-            "profiles": group.profiles,
-            "rules": rules.collect::<Vec<_>>(),
-            "inbound": inbound.collect::<Vec<_>>(),
-        })
-    };
     json!({
         "schema": "sphere.check/1",
         "valid": true,
         "warnings": policy.warnings.iter().map(diagnostic).collect::<Vec<_>>(),
-        "groups": policy.groups.iter().map(group).collect::<Vec<_>>(),
+        "interfaces": policy.interfaces.iter().map(interface_json).collect::<Vec<_>>(),
+        "reserved": strings(&policy.reserved),
+        "groups": policy.groups.iter().map(group_json).collect::<Vec<_>>(),
+    })
+}
+
+fn strings<T: ToString>(items: impl IntoIterator<Item = T>) -> Vec<String> {
+    items.into_iter().map(|item| item.to_string()).collect()
+}
+
+fn interface_json(port: &Interface) -> Value {
+    json!({
+        "name": port.name.as_str(),
+        "mode": port.attach.word(),
+        "other_sources": port.other_sources_v4.word(),
+        "other_sources_v6": port.other_sources_v6.word(),
+    })
+}
+
+fn group_json(group: &Group) -> Value {
+    let rules = group.rules.iter().map(|rule| {
+        json!({
+            "target": rule.target.to_string(),
+            "services": strings(&rule.services),
+            "origin": rule.origin.to_string(),
+            "need": rule.need.word(),
+            "purpose": rule.purpose,
+            "allow_private": rule.allow_private,
+            "any_type": rule.any_type,
+        })
+    });
+    let inbound = group.inbound.iter().map(|rule| {
+        json!({
+            "from": rule.from.to_string(),
+            "services": strings(&rule.services),
+            "origin": rule.origin.to_string(),
+            "purpose": rule.purpose,
+        })
+    });
+    json!({
+        "name": group.name.as_str(),
+        "mode": group.mode.word(),
+        "interfaces": strings(&group.interfaces),
+        "subnets": strings(&group.subnets),
+        "resolvers": strings(&group.resolvers),
+        "dns": group.dns.word(),
+        "dns_hold_ms": group.dns_hold.map(|hold| u64::try_from(hold.as_millis()).unwrap_or(u64::MAX)),
+        "dns_unlearned": group.dns_unlearned.word(),
+        "learn": group.learn,
+        "dhcp_servers": strings(&group.dhcp_servers),
+        "gateway_access": group.gateway_access,
+        "profiles": group.profiles,
+        "rules": rules.collect::<Vec<_>>(),
+        "inbound": inbound.collect::<Vec<_>>(),
     })
 }
 
@@ -125,7 +183,7 @@ pub fn policy_json(policy: &Policy) -> Value {
 #[must_use]
 pub fn policy_errors_json(errors: &PolicyErrors) -> Value {
     let found: Vec<Value> = errors.diagnostics().iter().map(diagnostic).collect();
-    json!({ "schema": "sphere.check/1", "valid": false, "diagnostics": found })
+    json!({ "schema": "sphere.check/1", "valid": false, "errors": errors.error_count(), "diagnostics": found })
 }
 
 fn diagnostic(found: &Diagnostic) -> Value {

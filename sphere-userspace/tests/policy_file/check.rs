@@ -26,6 +26,10 @@ fn a_valid_policy_is_shown_expanded() {
         assert!(shown.contains(words), "`{words}` is not in:\n{shown}");
     }
     assert!(shown.contains("contoso.device.azure-devices.net") && shown.contains("prod.update.sphere.azure.net"));
+    assert!(shown.contains("mode xdp · other sources: IPv4 deny, IPv6 pass"), "{shown}");
+    assert!(
+        shown.contains("  reserved   192.168.35.0/24\n") && shown.contains("*.devices.example.com (any record type)")
+    );
     assert!(!shown.contains('\u{1b}'), "no colour where no terminal is:\n{shown}");
 }
 
@@ -60,11 +64,22 @@ fn json_is_one_object_for_valid_and_invalid_policies() {
     let rules = good["groups"][0]["rules"].as_array().unwrap();
     assert!(rules.iter().any(|rule| rule["target"] == "api.example.com" && rule["purpose"] == "application"));
 
+    assert_eq!(rules.iter().find(|rule| rule["target"] == "*.devices.example.com").unwrap()["any_type"], true);
+    let sensors = &good["groups"][0];
+    assert_eq!(
+        (&sensors["dns"], &sensors["dns_hold_ms"], &sensors["learn"]),
+        (&"drop".into(), &20.into(), &2048.into())
+    );
+    let port = |name: &str, mode: &str, v4: &str, v6: &str| serde_json::json!({ "name": name, "mode": mode, "other_sources": v4, "other_sources_v6": v6 });
+    let ports = [port("lan0", "xdp", "deny", "pass"), port("lan1", "auto", "pass", "deny")];
+    assert_eq!(good["interfaces"], serde_json::json!(ports));
+    assert_eq!(good["reserved"], serde_json::json!(["192.168.35.0/24"]));
+
     let text = with("\"tcp/8554\"", "\"tcp/70000\"");
     let output = check(&["--json"], &directory.write("bad.toml", &text));
     assert_eq!(output.status.code(), Some(3));
     let bad: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(bad["valid"], false);
+    assert_eq!((&bad["valid"], &bad["errors"]), (&false.into(), &1.into()));
     let found = &bad["diagnostics"][0];
     let (line, column) = crate::place_of("\"tcp/70000\"", &text);
     assert_eq!((&found["line"], &found["column"]), (&line.into(), &column.into()));

@@ -12,6 +12,7 @@ mod profile_file;
 mod random;
 mod room;
 mod targets;
+mod together;
 
 use std::path::PathBuf;
 

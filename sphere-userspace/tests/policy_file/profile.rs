@@ -115,7 +115,11 @@ fn each_hub_has_its_two_names_at_two_ports() {
             expected.extend([443, 8883].map(|port| format!("{hub}.{end} tcp/{port}")));
         }
     }
-    assert_eq!(reached(&group("hubs = [\"contoso\", \"Fabrikam\"]")), expected);
+    let group = group("hubs = [\"contoso\", \"Fabrikam\"]");
+    assert_eq!(reached(&group), expected);
+    // Devices attest and update without a hub: it is their applications that need it.
+    let hubs = group.rules.iter().filter(|rule| rule.target.to_string().ends_with("azure-devices.net"));
+    assert_eq!(hubs.map(|rule| rule.need).collect::<Vec<_>>(), [Need::Optional; 4]);
 }
 
 #[test]

@@ -82,6 +82,23 @@ fn a_profile_past_its_day_is_a_warning_at_its_use() {
 }
 
 #[test]
+fn a_choice_past_its_day_is_a_warning_where_it_is_chosen() {
+    let directory = Directory::new("old-choice");
+    let dates = "default = \"eu\"\nvalid_until = { eu = 2001-02-03, us = 9999-12-31 }";
+    directory.write("thermostat.toml", THERMOSTAT.replace("default = \"eu\"", dates));
+    for (options, line) in [("", Some(7)), ("region = \"eu\"", Some(9)), ("region = \"us\"", None)] {
+        let policy = policy::load(&directory.write("policy.toml", using_own(options))).unwrap();
+        let lines: Vec<_> = policy.warnings.iter().filter_map(|found| Some(found.position()?.0)).collect();
+        assert_eq!(lines, line.into_iter().collect::<Vec<_>>(), "{:?}", policy.warnings);
+        assert!(
+            policy.warnings.iter().all(|found| found.message.contains("`region = \"eu\"`")),
+            "{:?}",
+            policy.warnings
+        );
+    }
+}
+
+#[test]
 fn errors_in_a_profile_file_are_reported_there_and_all_at_once() {
     let directory = Directory::new("broken");
     let broken = THERMOSTAT
@@ -149,6 +166,18 @@ fn what_endpoints_depend_on_must_be_declared_and_of_the_right_kind() {
         ("\"us.thermostat.example\"", "\"us..example\"", "\"us..example\"", &["empty label"]),
         ("\"us.thermostat.example\"", "\"*.thermostat.example\"", "\"*.thermostat.example\"", &["many names"]),
         ("default = \"eu\"", "default = \"asia\"", "\"asia\"", &["none of the choices", "eu, us"]),
+        (
+            "default = \"eu\"",
+            "default = \"eu\"\nvalid_until = { uss = 2027-01-01 }",
+            "uss",
+            &["none of the choices", "did you mean `us`"],
+        ),
+        (
+            "default = \"eu\"",
+            "default = \"eu\"\nvalid_until = { us = \"2027-01-01\" }",
+            "\"2027-01-01\"",
+            &["a date such as"],
+        ),
         ("[\"eu\", \"us\"]", "[\"eu\", \"us\", \"eu\"]", "\"eu\"]\ndefault", &["`eu` is there twice"]),
         ("\"thermostat\"", "\"a thermostat\"", "\"a thermostat\"", &["no profile name"]),
         ("\"203.0.113.0/24\"", "\"0.0.0.0/0\"", "\"0.0.0.0/0\"", &["every address"]),
