@@ -198,6 +198,15 @@ fn checksum(workspace: &mut Workspace, turned: &Turned) -> Option<u16> {
     Some(if folded == 0 { u16::MAX } else { folded })
 }
 
+/// What tc returns so that a frame is gone and the sender takes it for sent: a redirection to a port that there is not
+/// (`skb_do_redirect` in net/core/filter.c). A sender that learns of a drop would not send the fragments that follow
+/// (`ip_do_fragment`), or slow down (`tcp_enter_cwr`).
+#[inline(always)]
+pub(crate) fn take_away() -> i32 {
+    // SAFETY: the helper only notes where the frame is to go.
+    unsafe { bpf_redirect(0, 0) as i32 }
+}
+
 /// Hands the answer in hand to the daemon, frame and all.
 #[inline(never)]
 pub(crate) fn hand_over<S: Rewrite>(source: &S, frame_bytes: u32, context: &Context<'_>, workspace: &Workspace) {

@@ -54,6 +54,12 @@ fn refuse<S: Rewrite>(source: &S) -> Option<i64> {
     if workspace.errand.what == what::REFUSE { errand::refuse(source, workspace) } else { None }
 }
 
+/// Whether the frame in hand waits for the daemon.
+#[inline(always)]
+fn is_held() -> bool {
+    maps::workspace().is_some_and(|workspace| workspace.errand.what == what::HAND_OVER && workspace.errand.held != 0)
+}
+
 /// The same at tc ingress, where the driver has no native XDP.
 #[classifier]
 pub fn sphere_in_tc(context: TcContext) -> i32 {
@@ -99,7 +105,9 @@ fn traffic_control(context: &TcContext, direction: Direction) -> i32 {
     match judge(&mut frame, ifindex, direction) {
         Verdict::Pass | Verdict::Audit => TC_ACT_OK,
         // Only what a device asks is answered in the place of somebody else.
-        Verdict::Deny if direction == Direction::Egress => TC_ACT_SHOT,
+        Verdict::Deny if direction == Direction::Egress => {
+            if is_held() { errand::take_away() } else { TC_ACT_SHOT }
+        }
         Verdict::Deny => match refuse(context) {
             Some(action) => action as i32,
             None => TC_ACT_SHOT,

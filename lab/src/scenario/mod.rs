@@ -7,6 +7,7 @@ mod crash;
 mod daemonless;
 mod fleet;
 mod outage;
+mod oversize;
 mod query_policy;
 mod race;
 mod rotation;
@@ -48,6 +49,7 @@ pub fn all() -> &'static [&'static dyn Scenario] {
         &race::Race,
         &daemonless::Daemonless,
         &churn::Churn,
+        &oversize::Oversize,
         &query_policy::QueryPolicy,
     ]
 }

@@ -131,8 +131,8 @@ impl<'a> Layout<'a> {
             Network::V6(header) => Sum16BitWords::new().add_16bytes(header.source).add_16bytes(header.destination),
         };
         let sum = sum.add_2bytes([0, self.protocol.0]).add_2bytes(length.to_be_bytes());
-        // The field is the sum itself, not its complement.
-        if field != (!sum.ones_complement()).to_be_bytes() {
+        // The field is the sum itself, not its complement; what is added up as it lies in memory comes out so.
+        if field != (!sum.ones_complement()).to_ne_bytes() {
             return None;
         }
         let header_bytes = match &self.network {

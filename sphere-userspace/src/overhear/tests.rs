@@ -303,10 +303,11 @@ fn a_held_frame_longer_than_the_link_goes_on_in_segments() {
 fn a_checksum_that_was_left_to_the_card_is_filled_in_and_no_other_is_touched() {
     let good = segment(1, &framed(&answer(7, 3)));
     let mut partial = good.clone();
-    let length = u16::try_from(good.len() - 34).unwrap();
-    let sum = etherparse::checksum::Sum16BitWords::new().add_4bytes(RESOLVER).add_4bytes(DEVICE);
-    let sum = !sum.add_2bytes([0, 6]).add_2bytes(length.to_be_bytes()).ones_complement();
-    partial[50..52].copy_from_slice(&sum.to_be_bytes());
+    // RFC 9293 section 3.1: addresses, protocol and length, added up in ones' complement.
+    let words = [RESOLVER, DEVICE].concat();
+    let words = words.chunks(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])));
+    let sum: u32 = words.sum::<u32>() + 6 + u32::try_from(good.len() - 34).unwrap();
+    partial[50..52].copy_from_slice(&u16::try_from(sum % 0xffff).unwrap().to_be_bytes());
     assert_eq!(HeldFrame::new(&held(&partial), &partial).unwrap().whole().unwrap(), good);
     let mut wrong = good.clone();
     wrong[50] ^= 0x55;
