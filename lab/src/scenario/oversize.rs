@@ -9,7 +9,7 @@ use sphere_common::abi::LessonCount;
 use sphere_common::verdict::{Direction, Reason, Verdict};
 
 use super::Scenario;
-use crate::clients::asker::{Asker, ask_over_tcp};
+use crate::clients::asker::{self, Asker, ask_over_tcp};
 use crate::clients::dial::{Dialled, dial, dial_until};
 use crate::clients::dns::Transport;
 use crate::lab::Lab;
@@ -186,7 +186,11 @@ impl Found {
         let asked = Instant::now();
         let answer = match shape.over() {
             Transport::Udp => asker.ask(&shape.host(), A)?,
-            Transport::Tcp => ask_over_tcp(&device.namespace, SCRIPTED, &shape.host(), A)?,
+            Transport::Tcp => {
+                let question = Question { id: 1, name: shape.host(), kind: A };
+                let answer = ask_over_tcp(&device.namespace, SCRIPTED, &question, (usize::MAX, asker::ANSWER))?;
+                answer.context("no answer over TCP")?
+            }
         };
         let read = Instant::now();
         self.waits.push(read - asked);
