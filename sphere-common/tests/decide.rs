@@ -349,6 +349,25 @@ fn other_subnets_pass_untouched_unless_the_port_denies_them() {
 }
 
 #[test]
+fn an_answer_to_a_device_never_comes_in_on_a_device_port() {
+    let mut gateway = Gateway::new();
+    let (resolver, elsewhere) = ((CLOUD, 53), ([10, 30, 0, 9], 40000));
+    let later = ip(CLOUD, DEVICE, IpNumber::UDP, (1480, false), b"the rest");
+    assert_eq!(gateway.out(&udp(resolver, OUT)), Reason::OtherSubnet, "where no answer is read");
+    gateway.config.flags |= config_flags::NAMES;
+    for to in [OUT, elsewhere] {
+        assert_eq!(gateway.out(&udp(resolver, to)), Reason::ForeignSource);
+        assert_eq!(gateway.out(&tcp(resolver, to, Flags::SynAck)), Reason::ForeignSource);
+    }
+    assert_eq!(gateway.out(&later), Reason::ForeignSource);
+    assert_eq!(gateway.out(&udp((CLOUD, 54), OUT)), Reason::OtherSubnet);
+    assert_eq!(gateway.out(&udp(resolver, (STRANGER, 40000))), Reason::OtherSubnet, "it goes to no device");
+    assert_eq!(gateway.back(&udp(resolver, OUT)), Reason::Unsolicited);
+    gateway.config.flags |= config_flags::SUBNETS_IN_TRIE;
+    assert_eq!(gateway.out(&udp(resolver, (STRANGER, 40000))), Reason::ForeignSource, "it might be a device");
+}
+
+#[test]
 fn link_local_chatter_is_denied_without_a_sample() {
     let mut gateway = Gateway::new();
     for destination in [[224, 0, 0, 251], [255; 4], [10, 20, 0, 255]] {

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::message::Question;
@@ -12,6 +12,9 @@ use crate::net::Namespace;
 
 /// How long an answer may take.
 pub const ANSWER: Duration = Duration::from_secs(3);
+
+/// Room for many answers at once.
+const BUFFER_BYTES: usize = 4 << 20;
 
 /// A socket on a device, connected to one resolver.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ impl Asker {
             std::io::Result::Ok(socket)
         })??;
         socket.set_read_timeout(Some(ANSWER))?;
+        setsockopt(&socket, sockopt::RcvBufForce, &BUFFER_BYTES)?;
         Ok(Self { socket, next: 1 })
     }
 
@@ -53,8 +57,32 @@ impl Asker {
     pub fn send(&mut self, name: &str, kind: u16) -> Result<Question> {
         self.next = self.next.wrapping_add(1);
         let question = Question { id: self.next, name: name.to_owned(), kind };
-        self.socket.send(&question.query())?;
+        self.put(&question)?;
         Ok(question)
+    }
+
+    /// Sends this question.
+    ///
+    /// # Errors
+    /// When it cannot be sent.
+    pub fn put(&self, question: &Question) -> Result<()> {
+        self.socket.send(&question.query())?;
+        Ok(())
+    }
+
+    /// Reads what arrives until this message does.
+    ///
+    /// # Errors
+    /// When it does not arrive.
+    pub fn until(&self, last: &[u8]) -> Result<()> {
+        let mut buffer = [0; 4096];
+        self.socket.set_read_timeout(Some(ANSWER))?;
+        loop {
+            let length = self.socket.recv(&mut buffer).context("the last answer did not arrive")?;
+            if buffer.get(..length) == Some(last) {
+                return Ok(());
+            }
+        }
     }
 
     /// The next message that arrives; `None` when none does within `limit`.

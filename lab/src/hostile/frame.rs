@@ -2,13 +2,29 @@
 //!
 //! Each carries the mark of its sender, by which it is found again wherever it comes out.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use etherparse::{IpNumber, Ipv4Header, PacketBuilder};
 
 /// Where an IPv4 header begins in an untagged frame.
 const IPV4_AT: usize = 14;
+
+/// A UDP datagram of either family, between two hardware addresses.
+///
+/// # Errors
+/// When the addresses are of two families, or the payload is too long.
+pub fn datagram(macs: ([u8; 6], [u8; 6]), from: SocketAddr, to: SocketAddr, payload: &[u8]) -> Result<Vec<u8>> {
+    let link = PacketBuilder::ethernet2(macs.0, macs.1);
+    let packet = match (from.ip(), to.ip()) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => link.ipv4(source.octets(), destination.octets(), 64),
+        (IpAddr::V6(source), IpAddr::V6(destination)) => link.ipv6(source.octets(), destination.octets(), 64),
+        _ => bail!("{from} and {to} are of two families"),
+    };
+    let mut frame = Vec::new();
+    packet.udp(from.port(), to.port()).write(&mut frame, payload)?;
+    Ok(frame)
+}
 
 /// Who sends frames to whom.
 #[derive(Clone, Copy, Debug)]

@@ -8,6 +8,7 @@ mod daemonless;
 mod fleet;
 mod outage;
 mod oversize;
+mod poison;
 mod query_policy;
 mod race;
 mod rotation;
@@ -51,6 +52,7 @@ pub fn all() -> &'static [&'static dyn Scenario] {
         &churn::Churn,
         &oversize::Oversize,
         &query_policy::QueryPolicy,
+        &poison::Poison,
     ]
 }
 

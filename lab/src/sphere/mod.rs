@@ -3,6 +3,7 @@
 mod daemon;
 mod meter;
 mod records;
+mod replica;
 mod status;
 mod tables;
 
@@ -15,8 +16,9 @@ use anyhow::{Context, Result};
 pub use daemon::Daemon;
 pub use meter::Meter;
 pub use records::{Record, Records};
+pub use replica::{Judgement, Replica};
 pub use status::{Counters, Status};
-pub use tables::Endpoints;
+pub use tables::{Endpoints, Service};
 
 use crate::net::Network;
 use crate::policy::Policy;

@@ -21,8 +21,11 @@ struct Entry {
 /// Key and value as they lie in memory.
 type Bytes = (Vec<u8>, Vec<u8>);
 
-/// Exact endpoints: address, port and protocol, and the tick at which each ends.
-pub type Endpoints = BTreeMap<(IpAddr, u16, u8), u64>;
+/// An exact endpoint: address, port and protocol.
+pub type Service = (IpAddr, u16, u8);
+
+/// Exact endpoints, and the tick at which each ends.
+pub type Endpoints = BTreeMap<Service, u64>;
 
 impl Sphere {
     /// The exact endpoints of both families.
@@ -60,7 +63,7 @@ impl Sphere {
         process::must(command, LIMIT).map(drop)
     }
 
-    fn dump(&self, name: &str) -> Result<Vec<Bytes>> {
+    pub(super) fn dump(&self, name: &str) -> Result<Vec<Bytes>> {
         let text = process::must(self.bpftool("dump", name), LIMIT)?;
         let entries: Vec<Entry> = serde_json::from_str(&text).with_context(|| format!("bpftool dump of {name}"))?;
         entries.iter().map(|entry| Ok((bytes(&entry.key)?, bytes(&entry.value)?))).collect()
@@ -74,7 +77,7 @@ impl Sphere {
     }
 }
 
-fn service(address: IpAddr, key: &[u8], at: usize) -> Result<(IpAddr, u16, u8)> {
+fn service(address: IpAddr, key: &[u8], at: usize) -> Result<Service> {
     let port = u16::from_be_bytes(key.get(at..at + 2).context("endpoint key")?.try_into()?);
     Ok((address, port, *key.get(at + 2).context("endpoint key")?))
 }

@@ -133,6 +133,13 @@ impl<F: Family> Case<F> {
         self.query_mark = if reads { DNS_FRAGMENTS } else { 0 };
     }
 
+    /// Whether the packet may be, or be a piece of, what a resolver answers.
+    #[inline(always)]
+    pub(super) fn may_answer(&self) -> bool {
+        matches!(self.network.fragment, Fragment::Later { .. })
+            || (matches!(self.transport.kind, Kind::Udp | Kind::Tcp) && self.transport.ports.source_be == DNS_BE)
+    }
+
     /// Says that the packet opens its flow; [`Case::settle`] does it, in one place for all ways that lead there.
     #[inline(always)]
     pub(super) fn open(&mut self, context: &Context<'_>, (state, flags): (FlowState, u8), outcome: Outcome) -> Outcome {

@@ -4,7 +4,7 @@ use super::case::Case;
 use super::policy::{self, Outcome};
 use super::subnet::{self, Membership};
 use super::{Context, Decision, NO_GROUP, flows, related};
-use crate::abi::{FlowState, flow_flags, flow_kind};
+use crate::abi::{FlowState, SubnetValue, config_flags, flow_flags, flow_kind};
 use crate::classify::{Kind, Subject, Transport};
 use crate::family::{Family, Scope};
 use crate::packet::transport::{Ports, TcpFlags};
@@ -106,7 +106,7 @@ fn is_reserved<F: Family>(context: &Context<'_>, source: F::Address, destination
 }
 
 /// A source in no device subnet: passes untouched, unless the port denies such sources. Even then hosts may look for
-/// an address and for their neighbours.
+/// an address and for their neighbours. Nothing passes that a device could be taken for a resolver by.
 #[inline(always)]
 fn foreign<F: Family, P: Packet, T: Tables>(
     packet: &mut P,
@@ -115,10 +115,16 @@ fn foreign<F: Family, P: Packet, T: Tables>(
     case: &mut Case<F>,
 ) -> Reason {
     let flags = tables.port(context.ifindex).map_or(0, |port| port.flags);
-    if flags & F::DENY_FOREIGN == 0 {
+    let denies = flags & F::DENY_FOREIGN != 0;
+    if !denies && !reaches_learner::<F, T>(tables, context, case.flow.peer) {
         return Reason::OtherSubnet;
     }
-    if let Err(reason) = case.read(packet) {
+    let read = case.read(packet);
+    if !denies {
+        let forges = read.is_ok() && case.may_answer();
+        return if forges { Reason::ForeignSource } else { Reason::OtherSubnet };
+    }
+    if let Err(reason) = read {
         return reason;
     }
     if case.network.fragment == Fragment::Whole {
@@ -134,6 +140,19 @@ fn foreign<F: Family, P: Packet, T: Tables>(
         Scope::Link => Reason::LinkLocal,
         Scope::Multicast | Scope::Unicast => Reason::ForeignSource,
     }
+}
+
+/// Whether an answer to this address would be read: it is a device, of this port or another.
+#[inline(never)]
+fn reaches_learner<F: Family, T: Tables>(tables: &T, context: &Context<'_>, destination: F::Address) -> bool {
+    let flags = context.config.flags;
+    if flags & config_flags::NAMES == 0 {
+        return false;
+    }
+    let mut group = SubnetValue::default();
+    // The trie tells nothing of other ports.
+    flags & config_flags::SUBNETS_IN_TRIE != 0
+        || subnet::find::<F, T>(tables, context, destination, &mut group) != Membership::Foreign
 }
 
 /// TCP. An allowed endpoint costs one look-up; the flow table is asked at the ends of a connection, and where policy no
