@@ -12,3 +12,4 @@ pub mod privilege;
 pub mod reconcile;
 pub mod render;
 pub mod resolve;
+pub mod store;

@@ -1,0 +1,108 @@
+//! What is handed to the store, and what tells one account from another.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use sphere_common::verdict::{Direction, Reason, Verdict};
+
+/// One account of denials as the kernel holds it now: absolute totals of an episode, which begins when the account is
+/// opened and ends when it is closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// The device; `::` when the frame named none.
+    pub device: IpAddr,
+    /// Name of its group.
+    pub group: String,
+    /// The other side; [`None`] in an account of other destinations.
+    pub peer: Option<IpAddr>,
+    /// Names that led to the other side when the account was opened.
+    pub peer_names: Vec<String>,
+    /// IP protocol; [`None`] in an account of other destinations.
+    pub protocol: Option<u8>,
+    /// Port of the other side, for ICMP type and code; [`None`] in an account of other destinations.
+    pub peer_port: Option<u16>,
+    /// Which way the packets went.
+    pub direction: Direction,
+    /// Denied, or would have been.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Reason,
+    /// Tick of the first packet: identity of the episode within the boot.
+    pub episode: u64,
+    /// Identity of the boot.
+    pub boot: u64,
+    /// Packets since the episode began.
+    pub packets: u64,
+    /// Bytes since the episode began.
+    pub bytes: u64,
+    /// When the first packet came.
+    pub first: SystemTime,
+    /// When the last packet came.
+    pub last: SystemTime,
+}
+
+/// What tells accounts apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Account {
+    pub(super) boot: u64,
+    pub(super) episode: u64,
+    pub(super) device: IpAddr,
+    pub(super) peer: Option<IpAddr>,
+    pub(super) kind: Kind,
+}
+
+/// Everything about a denial but who, to whom and when: few are shared by many accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Kind {
+    pub(super) group: GroupNumber,
+    pub(super) direction: Direction,
+    pub(super) verdict: Verdict,
+    pub(super) reason: Reason,
+    pub(super) protocol: Option<u8>,
+    pub(super) port: Option<u16>,
+}
+
+/// Stands for a group's name while the store is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct GroupNumber(usize);
+
+/// The names of groups.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    names: Vec<Arc<str>>,
+    numbers: HashMap<Arc<str>, GroupNumber>,
+}
+
+impl Groups {
+    /// The number of a name.
+    pub(super) fn number(&mut self, name: &str) -> GroupNumber {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let (number, name) = (GroupNumber(self.names.len()), Arc::<str>::from(name));
+        self.names.push(Arc::clone(&name));
+        self.numbers.insert(name, number);
+        number
+    }
+
+    /// The name of a number.
+    pub(super) fn name(&self, number: GroupNumber) -> &str {
+        self.names.get(number.0).map_or("", |name| name)
+    }
+
+    /// The account that a denial belongs to.
+    pub(super) fn account(&mut self, denial: &Denial) -> Account {
+        let Denial { boot, episode, device, peer, direction, verdict, reason, protocol, peer_port, .. } = *denial;
+        let group = self.number(&denial.group);
+        let (device, peer) = (device.to_canonical(), peer.map(|peer| peer.to_canonical()));
+        Account {
+            boot,
+            episode,
+            device,
+            peer,
+            kind: Kind { group, direction, verdict, reason, protocol, port: peer_port },
+        }
+    }
+}

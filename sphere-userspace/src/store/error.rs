@@ -1,0 +1,90 @@
+//! What can go wrong with the store.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Its directory.
+    #[error("cannot {operation} the store's directory {}", path.display())]
+    Directory {
+        /// What was tried.
+        operation: &'static str,
+        /// The directory, or a file in it.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// One of its files.
+    #[error("cannot {operation} {}", path.display())]
+    File {
+        /// What was tried.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// A file of another version.
+    #[error("{} has schema version {version}, and this program knows {}", path.display(), super::schema::VERSION)]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: i64,
+    },
+}
+
+impl StoreError {
+    /// For `map_err`.
+    pub(super) fn file<'a>(operation: &'static str, path: &'a Path) -> impl FnOnce(rusqlite::Error) -> Self + 'a {
+        move |source| Self::File { operation, path: path.to_owned(), source }
+    }
+
+    /// For `map_err`.
+    pub(super) fn directory<'a>(operation: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
+        move |source| Self::Directory { operation, path: path.to_owned(), source }
+    }
+
+    /// Whether the file system has no room.
+    pub(super) fn is_full(&self) -> bool {
+        match self {
+            Self::Directory { source, .. } => source.kind() == io::ErrorKind::StorageFull,
+            Self::File { source: rusqlite::Error::SqliteFailure(failure, _), path, .. } => match failure.code {
+                ErrorCode::DiskFull => true,
+                ErrorCode::SystemIoFailure if failure.extended_code == SQLITE_IOERR_SHMSIZE => true,
+                // A file that cannot be made or grown: SQLite does not say why.
+                ErrorCode::SystemIoFailure | ErrorCode::CannotOpen => path.parent().is_some_and(is_without_room),
+                _ => false,
+            },
+            Self::File { .. } | Self::Version { .. } => false,
+        }
+    }
+
+    /// Whether somebody else holds the file.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self, Self::File { source: rusqlite::Error::SqliteFailure(failure, _), .. }
+            if matches!(failure.code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    }
+
+    /// Whether the file is none that can be written: damaged, or of another version.
+    pub(super) fn is_unusable(&self) -> bool {
+        match self {
+            Self::Version { .. } => true,
+            Self::File { source: rusqlite::Error::SqliteFailure(failure, _), .. } => {
+                matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+            }
+            Self::File { .. } | Self::Directory { .. } => false,
+        }
+    }
+}
+
+/// Whether a file system has neither blocks nor inodes left.
+fn is_without_room(directory: &Path) -> bool {
+    nix::sys::statvfs::statvfs(directory)
+        .is_ok_and(|system| system.blocks_available() < 16 || (system.files() > 0 && system.files_available() == 0))
+}

@@ -1,0 +1,21 @@
+//! The account of denials on disk: what was denied to whom, how often, since when and why, in SQLite files by day.
+//!
+//! Place in the data flow: absolute totals from the kernel ([`Denial`]) → difference to what was written before → rows
+//! by flow and hour. Invariant: at any moment, also after a crash, the totals in the files are what the kernel had
+//! counted when they were last written: nothing is missing, nothing is there twice. docs/store.md describes the files.
+
+mod bases;
+mod batch;
+mod day;
+mod denial;
+mod dictionary;
+mod error;
+mod file;
+mod schema;
+mod settings;
+mod writer;
+
+pub use denial::Denial;
+pub use error::StoreError;
+pub use settings::{DEFAULT_DIRECTORY, StoreSettings, WhenFull};
+pub use writer::{Outcome, Store, StoreStats};
