@@ -106,7 +106,11 @@ fn traffic_control(context: &TcContext, direction: Direction) -> i32 {
         Verdict::Pass | Verdict::Audit => TC_ACT_OK,
         // Only what a device asks is answered in the place of somebody else.
         Verdict::Deny if direction == Direction::Egress => {
-            if is_held() { errand::take_away() } else { TC_ACT_SHOT }
+            if is_held() {
+                errand::take_away()
+            } else {
+                TC_ACT_SHOT
+            }
         }
         Verdict::Deny => match refuse(context) {
             Some(action) => action as i32,
