@@ -228,7 +228,9 @@ fn is_about(record: &Record, kind: &Kind) -> bool {
         Some((address, port)) => record.peer == Some(address) && (port.is_none() || record.peer_port == port),
         None => record.reason == kind.reason.word(),
     };
-    named && record.direction == kind.direction.word() && record.verdict == Verdict::Deny.word()
+    // An echo has no port: a late segment of another client to the same host is not about it.
+    let same_protocol = kind.protocol != "icmp" || record.protocol.as_deref() == Some("icmp");
+    named && same_protocol && record.direction == kind.direction.word() && record.verdict == Verdict::Deny.word()
 }
 
 /// Whether a frame goes to this address and port.
