@@ -15,7 +15,25 @@ use crate::process;
 #[derive(Deserialize)]
 struct Entry {
     key: Vec<String>,
-    value: Vec<String>,
+    value: Found,
+}
+
+/// What bpftool says of an entry: it may go between its key and its value.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Found {
+    Bytes(Vec<String>),
+    Gone {
+        #[serde(rename = "error")]
+        _error: String,
+    },
+}
+
+impl Entry {
+    fn bytes(&self) -> Option<Result<Bytes>> {
+        let Found::Bytes(value) = &self.value else { return None };
+        Some(bytes(&self.key).and_then(|key| Ok((key, bytes(value)?))))
+    }
 }
 
 /// Key and value as they lie in memory.
@@ -66,7 +84,7 @@ impl Sphere {
     pub(super) fn dump(&self, name: &str) -> Result<Vec<Bytes>> {
         let text = process::must(self.bpftool("dump", name), LIMIT)?;
         let entries: Vec<Entry> = serde_json::from_str(&text).with_context(|| format!("bpftool dump of {name}"))?;
-        entries.iter().map(|entry| Ok((bytes(&entry.key)?, bytes(&entry.value)?))).collect()
+        entries.iter().filter_map(Entry::bytes).collect()
     }
 
     fn bpftool(&self, action: &str, name: &str) -> Command {
@@ -113,6 +131,15 @@ mod tests {
         assert_eq!(offset_of!(abi::EndpointValue, expires), 0);
         assert_eq!((offset_of!(abi::Config, clock_offset), offset_of!(abi::Config, ticks_per_second)), (0, 8));
         assert_eq!(size_of::<abi::Config>() % 8, 0);
+    }
+
+    #[test]
+    fn an_entry_that_goes_meanwhile_is_left_out() {
+        let text =
+            r#"[{"key":["0x01"],"value":["0x02"]},{"key":["0x03"],"value":{"error":"No such file or directory"}}]"#;
+        let entries: Vec<Entry> = serde_json::from_str(text).unwrap();
+        let read: Vec<Bytes> = entries.iter().filter_map(Entry::bytes).collect::<Result<_>>().unwrap();
+        assert_eq!(read, [(vec![1], vec![2])]);
     }
 
     #[test]
