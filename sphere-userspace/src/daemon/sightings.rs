@@ -1,12 +1,12 @@
 //! Taking up what devices were told: what the programs saw, and what they left to the daemon.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::core::{Core, DaemonError, Learned};
 use crate::datapath::{Datapath, monotonic};
 use crate::overhear::Overheard;
 use crate::policy::{DomainName, GroupName};
-use crate::reconcile::{Heard, Inputs, Lease, Sighting, Step, shares, teach};
+use crate::reconcile::{Heard, Inputs, Lease, Sighting, Step, teach};
 
 /// What came of an answer that was left to the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl<D: Datapath> Core<D> {
         let clock = self.datapath.clock()?;
         let (policy, leases, facts) = (&self.policy, &self.leases, &self.facts);
         let inputs = Inputs { policy, leases, facts, clock: &clock, now: monotonic::now() };
-        let share = shares(policy, &self.installed).get(group).copied().unwrap_or_default();
+        let share = self.datapath.shares_left()?.get(group).copied().unwrap_or_default();
         let heard = Heard { group: *group, device: exchange.device, name: &name, records, share };
         let Some(taught) = teach(&inputs, &self.installed, &heard) else { return Ok(Lesson::Ignored) };
         if taught.refused + taught.over_quota > 0 {
@@ -95,7 +95,8 @@ impl<D: Datapath> Core<D> {
             self.leases.put_all(&name, Some(&group), taught.leases);
         }
         if taught.new > 0 {
-            self.share()?;
+            let left = share.saturating_sub(taught.new);
+            self.datapath.set_shares(&BTreeMap::from([(*group, left)]))?;
         }
         Ok(Lesson::Learned(learned))
     }

@@ -214,17 +214,13 @@ impl Datapath for Fake {
         Ok(interfaces.iter().map(state).collect())
     }
 
-    fn sweep(&mut self) -> Result<Swept, DatapathError> {
-        Ok(Swept::default())
-    }
-
     fn surveyor(&self) -> Result<Surveyor, DatapathError> {
         let survey = Survey { swept: Swept::default(), installed: self.tables.clone() };
         Ok(Box::new(move || Ok(survey)))
     }
 
     fn set_shares(&mut self, shares: &BTreeMap<u32, u32>) -> Result<(), DatapathError> {
-        self.shares.clone_from(shares);
+        self.shares.extend(shares);
         self.calls.push(Call::Shares);
         Ok(())
     }
