@@ -420,7 +420,7 @@ fn a_sweep_takes_what_has_ended_and_nothing_else() {
             kernel.maps().slots4.insert(&(value.index * 4), &flow(number, (6, 0))).unwrap();
         }
 
-        let swept = kernel.sweep().unwrap();
+        let swept = kernel.surveyor().unwrap()().unwrap().swept;
         for (number, (protocol, kind, state, idle, stays)) in (0..).zip(cases) {
             let found = kernel.maps().flows4.lookup(&flow(number, (protocol, kind))).unwrap().is_some();
             assert_eq!(found, stays, "{protocol} {kind} {state:?} idle for {idle} s");

@@ -330,12 +330,6 @@ impl<D: Datapath> Core<D> {
         self.share()
     }
 
-    /// Whether every port is guarded, as of the last look around.
-    #[must_use]
-    pub fn is_protected(&self) -> bool {
-        self.unprotected.is_empty()
-    }
-
     /// Gives the names of groups and interfaces to those who write records.
     fn tell_directory(&self) {
         let groups = self.installed.group_labels.iter();

@@ -84,29 +84,19 @@ pub fn inspect(pin_root: &Path) -> Result<Inspection, DatapathError> {
 
 fn flows(maps: &Maps, now: Ticks) -> Result<Vec<OpenFlow>, DatapathError> {
     let mut flows = Vec::new();
-    maps.flows4.visit(|key, value| {
-        if key.kind == flow_kind::TRANSPORT && now < value.ends {
-            flows.push(OpenFlow {
-                device: key.device.into(),
-                peer: key.peer.into(),
-                device_port: u16::from_be_bytes(key.device_port_be),
-                peer_port: u16::from_be_bytes(key.peer_port_be),
-                protocol: key.protocol,
-                value: *value,
-            });
+    let mut add = |kind: u8, value: &FlowValue, (device, peer): (IpAddr, IpAddr), ports: [[u8; 2]; 2], protocol: u8| {
+        if kind == flow_kind::TRANSPORT && now < value.ends {
+            let [device_port, peer_port] = ports.map(u16::from_be_bytes);
+            flows.push(OpenFlow { device, peer, device_port, peer_port, protocol, value: *value });
         }
+    };
+    maps.flows4.visit(|key, value| {
+        let ports = [key.device_port_be, key.peer_port_be];
+        add(key.kind, value, (key.device.into(), key.peer.into()), ports, key.protocol);
     })?;
     maps.flows6.visit(|key, value| {
-        if key.kind == flow_kind::TRANSPORT && now < value.ends {
-            flows.push(OpenFlow {
-                device: key.device.into(),
-                peer: key.peer.into(),
-                device_port: u16::from_be_bytes(key.device_port_be),
-                peer_port: u16::from_be_bytes(key.peer_port_be),
-                protocol: key.protocol,
-                value: *value,
-            });
-        }
+        let ports = [key.device_port_be, key.peer_port_be];
+        add(key.kind, value, (key.device.into(), key.peer.into()), ports, key.protocol);
     })?;
     Ok(flows)
 }

@@ -28,7 +28,7 @@ use super::pins::{Part, Pins, pin};
 use super::port::{PortState, port_state};
 use super::raw_map::RawMap;
 use super::ring::Ring;
-use super::sweep::{self, Swept};
+use super::sweep;
 use super::tally::Tally;
 use super::tc::TcHook;
 use super::{Datapath, Survey, Surveyor, monotonic};
@@ -311,11 +311,6 @@ impl Datapath for Kernel {
     fn ports(&self, interfaces: &[String]) -> Result<Vec<PortState>, DatapathError> {
         let links = netlink::links()?;
         interfaces.iter().map(|interface| port_state(&self.pins, interface, &links)).collect()
-    }
-
-    fn sweep(&mut self) -> Result<Swept, DatapathError> {
-        let clock = self.clock()?;
-        sweep::sweep(&self.maps, clock.ticks_at(monotonic::now()))
     }
 
     fn surveyor(&self) -> Result<Surveyor, DatapathError> {

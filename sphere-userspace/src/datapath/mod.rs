@@ -143,13 +143,6 @@ pub trait Datapath {
     /// When the kernel does not answer.
     fn ports(&self, interfaces: &[String]) -> Result<Vec<PortState>, DatapathError>;
 
-    /// Takes away flows and devices that have ended.
-    ///
-    /// # Errors
-    ///
-    /// When a table cannot be read or written.
-    fn sweep(&mut self) -> Result<Swept, DatapathError>;
-
     /// A sweep and a look at all tables, which take their time.
     ///
     /// # Errors

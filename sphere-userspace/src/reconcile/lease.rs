@@ -13,7 +13,7 @@ use std::{
 use super::clock::Moment;
 use crate::{
     policy::{DomainName, GroupName, ResolverSettings},
-    resolve::{Answer, Family},
+    resolve::Answer,
 };
 
 /// How a lease came to be.
@@ -192,11 +192,6 @@ impl Leases {
     /// The names that have leases.
     pub fn names(&self) -> impl Iterator<Item = &DomainName> {
         self.by_name.keys()
-    }
-
-    /// The leases of a name in one family.
-    pub fn of_family(&self, name: &DomainName, family: Family) -> impl Iterator<Item = (IpAddr, &Lease)> {
-        self.of(name).filter(move |(address, _)| Family::of(*address) == family)
     }
 
     /// Every lease.
