@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use anyhow::Result;
+use sphere_common::verdict::Verdict;
 
 use crate::clients::{Attempt, PATIENCE, Trust, dhcp, dns, http, mqtt, ntp, websocket};
 use crate::net::plan::{GATEWAY4, RESOLVER};
 use crate::net::{Device, Network};
+use crate::report::Flow;
 use crate::servers::web::CONNECT_TEST_BODY;
 use crate::vendor::{CONNECT_TEST, DEVICE_AUTH, HUB, Service, UPDATE, names_of};
 use crate::zone::{DUAL_HOST, DUAL6};
@@ -73,6 +75,26 @@ pub struct Row {
     pub port: u16,
     /// Whether it is a row of the vendor's table.
     pub vendor: bool,
+}
+
+impl Row {
+    /// The row as a report shows it: it should pass.
+    #[must_use]
+    pub fn flow(self, device: &Device, attempt: Attempt) -> Flow {
+        Flow {
+            device: device.name().to_owned(),
+            client: self.client.word().to_owned(),
+            protocol: self.client.protocol().to_owned(),
+            port: Some(self.port),
+            expected: Verdict::Pass.word().to_owned(),
+            verdict: if attempt.succeeded { Verdict::Pass } else { Verdict::Deny }.word(),
+            reason: String::new(),
+            step: self.step,
+            seen: attempt.detail,
+            ok: attempt.succeeded,
+            name: self.host,
+        }
+    }
 }
 
 /// The whole chain, in order.

@@ -43,6 +43,15 @@ pub const PROBE_PORT: u16 = 7000;
 /// A port where the same service echoes, and which the policy does not allow.
 pub const DENIED_PORT: u16 = 7001;
 
+/// The `index`th of 50,000 addresses of the fleet's prefix where nothing listens: the internet refuses connections.
+#[must_use]
+pub fn refusing(index: u32) -> Ipv4Addr {
+    const PER_NET: u32 = 250;
+    let [.., net] = (16 + index / PER_NET % 200).to_be_bytes();
+    let [.., host] = (1 + index % PER_NET).to_be_bytes();
+    server(net, host)
+}
+
 /// An address of a server the fleet may use.
 #[must_use]
 pub const fn server(kind: u8, number: u8) -> Ipv4Addr {

@@ -29,19 +29,7 @@ impl Scenario for Baseline {
         let device = lab.device(0)?;
         for row in walk::chain() {
             let attempt = walk::take(&lab.network, device, &row, &lab.root)?;
-            report.flows.push(Flow {
-                device: device.name().to_owned(),
-                client: row.client.word().to_owned(),
-                protocol: row.client.protocol().to_owned(),
-                port: Some(row.port),
-                expected: Verdict::Pass.word().to_owned(),
-                verdict: if attempt.succeeded { Verdict::Pass } else { Verdict::Deny }.word(),
-                reason: String::new(),
-                step: row.step,
-                seen: attempt.detail,
-                ok: attempt.succeeded,
-                name: row.host,
-            });
+            report.flows.push(row.flow(device, attempt));
         }
         let trials = Hostile::new(lab, None)?.try_all()?;
         for trial in trials.iter().filter(|trial| trial.kind.passes_unprotected) {

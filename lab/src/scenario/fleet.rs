@@ -68,19 +68,9 @@ fn step(lab: &Lab, sphere: &Sphere, device: &Device, row: Row) -> Result<Flow> {
     let before = passed(&sphere.status()?);
     let attempt = walk::take(&lab.network, device, &row, &lab.root)?;
     let counted = passed(&sphere.status()?) > before;
-    Ok(Flow {
-        device: device.name().to_owned(),
-        client: row.client.word().to_owned(),
-        protocol: row.client.protocol().to_owned(),
-        port: Some(row.port),
-        expected: Verdict::Pass.word().to_owned(),
-        verdict: if attempt.succeeded { Verdict::Pass } else { Verdict::Deny }.word(),
-        reason: if counted { expected.word().to_owned() } else { String::new() },
-        step: row.step,
-        seen: attempt.detail,
-        ok: attempt.succeeded && counted,
-        name: row.host,
-    })
+    let flow = row.flow(device, attempt);
+    let reason = if counted { expected.word().to_owned() } else { String::new() };
+    Ok(Flow { reason, ok: flow.ok && counted, ..flow })
 }
 
 fn denial(lab: &Lab, trial: &Trial) -> Flow {

@@ -1,6 +1,6 @@
 //! Answers that the programs cannot judge: the daemon learns from them in time, whether they are held for it or not.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::clients::dns::Transport;
 use crate::lab::Lab;
 use crate::message::{self, A, ANSWER, ASKED, Answer, Question, TRUNCATED};
 use crate::net::Device;
-use crate::net::plan::SCRIPTED;
+use crate::net::plan::{SCRIPTED, refusing};
 use crate::report::Report;
 use crate::servers::responder::Responder;
 use crate::sphere::Status;
@@ -87,7 +87,7 @@ impl Shape {
     /// The answer, with addresses that nobody has been told before.
     fn answer(self, question: &Question, over: Transport, next: &AtomicU32) -> Answer {
         let first = next.fetch_add(self.addresses(), Ordering::Relaxed);
-        let addresses = (first..first + self.addresses()).map(|index| IpAddr::V4(address(index)));
+        let addresses = (first..first + self.addresses()).map(|index| IpAddr::V4(refusing(index)));
         let answer = if over == self.over() { ANSWER } else { ANSWER | TRUNCATED };
         let answer = Answer::to(question).flags(answer);
         if self != Self::Chain {
@@ -278,14 +278,6 @@ fn check_truncated(lab: &Lab, report: &mut Report) -> Result<()> {
     let seen = if dialled == Dialled::Silence { "deny" } else { "pass" };
     report.check("an address of a truncated answer", "deny", (seen, seen == "deny"));
     Ok(())
-}
-
-/// The `index`th address: nothing listens there, so the internet refuses the connection.
-fn address(index: u32) -> Ipv4Addr {
-    const PER_NET: u32 = 250;
-    let [.., net] = (16 + index / PER_NET % 200).to_be_bytes();
-    let [.., host] = (1 + index % PER_NET).to_be_bytes();
-    Ipv4Addr::new(20, 40, net, host)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::clients::dial::{Dialled, dial};
 use crate::lab::Lab;
 use crate::message::{self, A, Answer};
 use crate::net::Device;
-use crate::net::plan::{PROBE, PROBE_PORT, SCRIPTED};
+use crate::net::plan::{PROBE, PROBE_PORT, SCRIPTED, refusing};
 use crate::report::Report;
 use crate::servers::responder::Responder;
 use crate::sphere::{Meter, Sphere};
@@ -52,7 +52,7 @@ impl Scenario for Race {
             if question.kind != A || question.name != HOST {
                 return vec![answer.bytes()];
             }
-            let to = address(next.fetch_add(1, Ordering::Relaxed));
+            let to = refusing(next.fetch_add(1, Ordering::Relaxed));
             vec![answer.addresses([IpAddr::V4(to)], 300).bytes()]
         })?;
         let sphere = lab.protect(|policy| {
@@ -164,16 +164,8 @@ fn exchange(plain: &UdpSocket) -> Result<()> {
     let mut buffer = [0; DATAGRAM];
     plain.send(&buffer)?;
     plain.recv(&mut buffer)?;
-    ensure!(dial(address(0).into(), PORT)? == Dialled::Answered, "an address of the first round fell silent");
+    ensure!(dial(refusing(0).into(), PORT)? == Dialled::Answered, "an address of the first round fell silent");
     Ok(())
-}
-
-/// The `index`th address: nothing listens there, so the internet refuses the connection.
-fn address(index: u32) -> Ipv4Addr {
-    const PER_NET: u32 = 250;
-    let [.., net] = (16 + index / PER_NET % 200).to_be_bytes();
-    let [.., host] = (1 + index % PER_NET).to_be_bytes();
-    Ipv4Addr::new(20, 40, net, host)
 }
 
 #[cfg(test)]
@@ -184,6 +176,6 @@ mod tests {
 
     #[test]
     fn every_round_has_an_address_of_its_own() {
-        assert_eq!((0..ROUNDS).map(address).collect::<BTreeSet<_>>().len(), ROUNDS as usize);
+        assert_eq!((0..ROUNDS).map(refusing).collect::<BTreeSet<_>>().len(), ROUNDS as usize);
     }
 }

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use sphere_common::abi::LessonCount;
-use sphere_common::verdict::Verdict;
 
 use super::Scenario;
 use crate::clients::dial::{Dialled, dial};
 use crate::lab::Lab;
 use crate::message::{A, Answer};
 use crate::net::plan::{SCRIPTED, server};
-use crate::report::{Flow, Report};
+use crate::report::Report;
 use crate::servers::responder::Responder;
 use crate::sphere::Sphere;
 use crate::vendor::{self, DEVICE_AUTH, Service};
@@ -49,19 +48,7 @@ impl Scenario for SplitView {
                 let attempt = walk::take(&lab.network, device, &row, &lab.root)?;
                 rows += 1;
                 passed += u64::from(attempt.succeeded);
-                report.flows.push(Flow {
-                    device: device.name().to_owned(),
-                    client: row.client.word().to_owned(),
-                    protocol: row.client.protocol().to_owned(),
-                    port: Some(row.port),
-                    expected: Verdict::Pass.word().to_owned(),
-                    verdict: if attempt.succeeded { Verdict::Pass } else { Verdict::Deny }.word(),
-                    reason: String::new(),
-                    step: row.step,
-                    seen: attempt.detail,
-                    ok: attempt.succeeded,
-                    name: row.host,
-                });
+                report.flows.push(row.flow(device, attempt));
             }
         }
         let after = sphere.status()?;
