@@ -38,6 +38,10 @@ pub trait Family: Copy + core::fmt::Debug {
     const INBOUND_FLAG: u32;
     /// Set in a port's flags when it denies sources outside device subnets.
     const DENY_FOREIGN: u8;
+    /// Set in a port's flags when it denies link-local sources; 0 in a family in which hosts do without.
+    const DENY_LINK_LOCAL: u8;
+    /// Bytes behind the network header that an ICMP error may have.
+    const ERROR_BYTES: u32;
 
     /// Source and destination of the packet at `at`.
     ///
@@ -51,6 +55,12 @@ pub trait Family: Copy + core::fmt::Debug {
     ///
     /// The reason why it cannot be read.
     fn network<P: Packet>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason>;
+    /// Looks for a source route in the network header between `at` and `end`, where [`Family::network`] has not.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the packet is not to be let through.
+    fn source_route<P: Packet>(packet: &P, at: usize, end: usize) -> Result<(), Reason>;
     /// The network header of a packet quoted in an ICMP error.
     ///
     /// # Errors
@@ -73,6 +83,8 @@ pub trait Family: Copy + core::fmt::Debug {
     fn mapped(address: Self::Address) -> [u64; 2];
     /// How far the address reaches.
     fn scope(address: Self::Address) -> Scope;
+    /// Whether it is an address that no router forwards packets from or to, multicast aside.
+    fn is_link_local(address: Self::Address) -> bool;
     /// Device subnets in the configuration, and how many are used.
     fn subnets(config: &Config) -> (&[Self::Subnet], u32);
     /// The subnet's meaning when the address is in it: the port it belongs to, and its group.
@@ -125,6 +137,9 @@ impl Family for V4 {
     const CIDR_FLAG: u32 = config_flags::CIDRS4;
     const INBOUND_FLAG: u32 = config_flags::INBOUND4;
     const DENY_FOREIGN: u8 = port_flags::DENY_FOREIGN4;
+    const DENY_LINK_LOCAL: u8 = 0;
+    // A router's error is at most 576 bytes long (RFC 1812 section 4.3.2.3), as is a host's.
+    const ERROR_BYTES: u32 = 576 - 20;
     const DHCP_PORTS_BE: (u16, u16) = (68_u16.to_be(), 67_u16.to_be());
 
     #[inline(always)]
@@ -135,6 +150,10 @@ impl Family for V4 {
     fn network<P: Packet>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason> {
         *network = ipv4::network(packet, at)?;
         Ok(())
+    }
+    #[inline(always)]
+    fn source_route<P: Packet>(packet: &P, at: usize, end: usize) -> Result<(), Reason> {
+        ipv4::options(packet, at, end)
     }
     #[inline(never)]
     fn quoted<P: Packet>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason> {
@@ -188,6 +207,11 @@ impl Family for V4 {
         }
     }
     #[inline(always)]
+    fn is_link_local(address: u32) -> bool {
+        // 169.254.0.0/16 (RFC 3927).
+        u32::from_be(address) >> 16 == 0xa9fe
+    }
+    #[inline(always)]
     fn subnets(config: &Config) -> (&[Subnet4], u32) {
         (&config.subnets4, config.subnets4_len)
     }
@@ -231,6 +255,9 @@ impl Family for V6 {
     const CIDR_FLAG: u32 = config_flags::CIDRS6;
     const INBOUND_FLAG: u32 = config_flags::INBOUND6;
     const DENY_FOREIGN: u8 = port_flags::DENY_FOREIGN6;
+    const DENY_LINK_LOCAL: u8 = port_flags::DENY_LINK_LOCAL6;
+    // As much as fits the smallest MTU (RFC 4443 section 2.4, rule c).
+    const ERROR_BYTES: u32 = 1280 - 40;
     const DHCP_PORTS_BE: (u16, u16) = (546_u16.to_be(), 547_u16.to_be());
 
     #[inline(always)]
@@ -241,6 +268,10 @@ impl Family for V6 {
     #[inline(never)]
     fn network<P: Packet>(packet: &P, at: usize, network: &mut Network) -> Result<(), Reason> {
         *network = ipv6::network(packet, at)?;
+        Ok(())
+    }
+    #[inline(always)]
+    fn source_route<P: Packet>(_packet: &P, _at: usize, _end: usize) -> Result<(), Reason> {
         Ok(())
     }
     #[inline(never)]
@@ -291,6 +322,11 @@ impl Family for V6 {
             (0xff, _) => Scope::Multicast,
             _ => Scope::Unicast,
         }
+    }
+    #[inline(always)]
+    fn is_link_local([high, low]: [u64; 2]) -> bool {
+        // fe80::/10 and the unspecified address (RFC 4291 sections 2.5.6 and 2.5.2).
+        u64::from_be(high) >> 54 == 0xfe80 >> 6 || high | low == 0
     }
     #[inline(always)]
     fn subnets(config: &Config) -> (&[Subnet6], u32) {

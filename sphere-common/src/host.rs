@@ -129,12 +129,6 @@ impl HostTables {
 }
 
 impl<K: Copy + Eq + Hash> FlowTable<K> {
-    fn update(&mut self, key: &K, value: &FlowValue) {
-        if let Some(known) = self.flows.get_mut(key) {
-            *known = *value;
-        }
-    }
-
     fn insert(&mut self, key: &K, value: &FlowValue) -> bool {
         // As a kernel hash table: full is full, but what is there can be overwritten.
         if self.flows.len() >= self.slots.len() && !self.flows.contains_key(key) {
@@ -179,8 +173,21 @@ macro_rules! family_tables {
             fn flow(&self, key: &<$family as Family>::FlowKey) -> Option<FlowValue> {
                 self.$flows.flows.get(key).copied()
             }
-            fn update_flow(&mut self, key: &<$family as Family>::FlowKey, value: &FlowValue) {
-                self.$flows.update(key, value);
+            fn renew_flow(&mut self, key: &<$family as Family>::FlowKey, value: &FlowValue) -> bool {
+                let Some(known) = self.$flows.flows.get_mut(key) else { return false };
+                let mark = if value.mark == 0 { known.mark } else { value.mark };
+                *known = FlowValue { mark, ..*value };
+                true
+            }
+            fn refresh_flow(&mut self, key: &<$family as Family>::FlowKey, value: &FlowValue) {
+                if let Some(known) = self.$flows.flows.get_mut(key) {
+                    (known.last_seen, known.ends, known.state) = (value.last_seen, value.ends, value.state);
+                }
+            }
+            fn mark_flow(&mut self, key: &<$family as Family>::FlowKey, mark: u64) {
+                if let Some(known) = self.$flows.flows.get_mut(key) {
+                    known.mark = mark;
+                }
             }
             fn insert_flow(&mut self, key: &<$family as Family>::FlowKey, value: &FlowValue) -> bool {
                 self.$flows.insert(key, value)

@@ -52,8 +52,13 @@ pub trait FamilyTables<F: Family> {
     fn cidr(&self, data: F::CidrData) -> Option<EndpointValue>;
     /// The flow.
     fn flow(&self, key: &F::FlowKey) -> Option<FlowValue>;
-    /// Overwrites a flow that exists; does nothing otherwise.
-    fn update_flow(&mut self, key: &F::FlowKey, value: &FlowValue);
+    /// Begins a flow that exists anew; false when there is none. A mark of 0 leaves the mark as it is: that of a connection
+    /// says what was sent on it, of which a SYN that is sent again takes nothing back.
+    fn renew_flow(&mut self, key: &F::FlowKey, value: &FlowValue) -> bool;
+    /// Notes of a flow that exists when it was seen, when it ends, and its state.
+    fn refresh_flow(&mut self, key: &F::FlowKey, value: &FlowValue);
+    /// Sets the mark of a flow that exists.
+    fn mark_flow(&mut self, key: &F::FlowKey, mark: u64);
     /// Adds or overwrites a flow. False when the table is full.
     fn insert_flow(&mut self, key: &F::FlowKey, value: &FlowValue) -> bool;
     /// Removes a flow.

@@ -176,6 +176,10 @@ reasons! {
     AnswerUnasked = 43, "answer-unasked", "a DNS answer that the device did not ask for";
     /// An answer that could not be judged and was not released in time.
     AnswerHeld = 44, "answer-held", "a DNS answer that was held until it could be judged";
+    /// A piece of a query over TCP that does not follow what the device sent before.
+    QuerySegment = 45, "query-segment", "a piece of a DNS query over TCP that does not follow the one before";
+    /// A source route: the sender says through which hosts a packet goes.
+    SourceRoute = 46, "source-route", "the sender chooses the packet's route";
     /// The programs were attached without a configuration.
     Unconfigured = 39, "unconfigured", "the data plane has no configuration";
 }

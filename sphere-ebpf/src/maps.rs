@@ -1,6 +1,6 @@
 //! The kernel tables, and the look-ups over them. Sizes here are placeholders: the daemon sets them from the policy.
 
-use aya_ebpf::bindings::{BPF_EXIST, BPF_F_NO_PREALLOC, BPF_NOEXIST};
+use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, BPF_NOEXIST};
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_map_lookup_elem};
@@ -154,9 +154,44 @@ macro_rules! family_tables {
                 unsafe { $flows.get(key) }.copied()
             }
             #[inline(always)]
-            fn update_flow(&mut self, key: &<$family as Family>::FlowKey, value: &FlowValue) {
-                // A flow that the daemon removed meanwhile stays removed.
-                if $flows.insert(key, value, u64::from(BPF_EXIST)).is_err() {}
+            fn renew_flow(&mut self, key: &<$family as Family>::FlowKey, value: &FlowValue) -> bool {
+                let Some(known) = $flows.get_ptr_mut(key) else {
+                    return false;
+                };
+                // SAFETY: the pointer is to a live value of the table. Of two CPUs that write at once each field has what
+                // one of them wrote.
+                unsafe {
+                    (*known).last_seen = value.last_seen;
+                    (*known).ends = value.ends;
+                    (*known).created = value.created;
+                    (*known).rule = value.rule;
+                    (*known).group = value.group;
+                    (*known).state = value.state;
+                    (*known).flags = value.flags;
+                    if value.mark != 0 {
+                        (*known).mark = value.mark;
+                    }
+                }
+                true
+            }
+            #[inline(always)]
+            fn refresh_flow(&mut self, key: &<$family as Family>::FlowKey, value: &FlowValue) {
+                // Only what changes is written: the mark may be written from the other direction at the same time.
+                if let Some(known) = $flows.get_ptr_mut(key) {
+                    // SAFETY: as in `renew_flow`.
+                    unsafe {
+                        (*known).last_seen = value.last_seen;
+                        (*known).ends = value.ends;
+                        (*known).state = value.state;
+                    }
+                }
+            }
+            #[inline(always)]
+            fn mark_flow(&mut self, key: &<$family as Family>::FlowKey, mark: u64) {
+                if let Some(known) = $flows.get_ptr_mut(key) {
+                    // SAFETY: as in `renew_flow`.
+                    unsafe { (*known).mark = mark };
+                }
             }
             #[inline(always)]
             fn insert_flow(&mut self, key: &<$family as Family>::FlowKey, value: &FlowValue) -> bool {

@@ -68,6 +68,7 @@ fn overheard(core: &Core<Fake>, name: &str, addresses: &[[u8; 4]]) -> Overheard 
         is_tcp: true,
         id: 7,
         name: name.to_owned(),
+        kind: 1,
     };
     let record = |address: &[u8; 4]| AddressRecord { address: (*address).into(), ttl: Duration::from_secs(60) };
     Overheard { group, exchange, is_asked: false, records: addresses.iter().map(record).collect() }

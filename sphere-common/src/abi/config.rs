@@ -33,6 +33,8 @@ pub mod port_flags {
     pub const DENY_FOREIGN4: u8 = 1 << 0;
     /// Deny IPv6 packets whose source is in no device subnet of this port.
     pub const DENY_FOREIGN6: u8 = 1 << 1;
+    /// Deny IPv6 packets with a link-local source, which would reach the gateway itself unjudged: all but discovery.
+    pub const DENY_LINK_LOCAL6: u8 = 1 << 2;
 }
 
 /// One IPv4 device subnet on one port.

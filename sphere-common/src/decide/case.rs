@@ -4,7 +4,9 @@
 //! read back from a map makes the ways through a program merge for the verifier.
 
 use super::policy::{DNS_BE, Outcome, Peer};
-use super::{Context, flows};
+use super::stream::Piece;
+use super::subnet::Membership;
+use super::{Context, NO_GROUP, flows};
 use crate::abi::{FlowState, FlowValue, SubnetValue, config_flags, flow_flags, flow_kind};
 use crate::classify::{Kind, Transport};
 use crate::family::{Family, Flow};
@@ -28,12 +30,21 @@ pub(crate) struct Case<F: Family> {
     pub(super) transport: Transport,
     pub(super) group: SubnetValue,
     pub(super) link: Link,
+    /// Whose packet it is, of one that came from a device port.
+    pub(super) membership: Membership,
+    /// 1 when it is of no device, and its port denies such packets.
+    pub(super) denies_foreign: u32,
     /// 1 when the packet opens its flow.
     pub(super) opens: u32,
     /// What becomes of the packet.
     pub(super) outcome: Outcome,
     /// 1 when a DNS message of it is to be read.
     pub(super) reads_dns: u32,
+    /// 1 when it is the segment with which a resolver accepts a connection.
+    pub(super) begins_stream: u32,
+    /// Of a segment from a device to a resolver: [`Piece`], and the mark of its flow behind it.
+    pub(super) piece: Piece,
+    pub(super) stream_mark: u64,
     /// 1 when the packet asks a question whose answer is to be known again.
     pub(super) asks: u16,
     /// Transaction identifier of that question.
@@ -51,9 +62,14 @@ impl<F: Family> Default for Case<F> {
             transport: Transport::UNKNOWN,
             group: SubnetValue::default(),
             link: Link::UNKNOWN,
+            membership: Membership::Device,
+            denies_foreign: 0,
             opens: 0,
             outcome: Outcome::deny(Reason::Unconfigured),
             reads_dns: 0,
+            begins_stream: 0,
+            piece: Piece::Stray,
+            stream_mark: 0,
             asks: 0,
             query_id_be: 0,
             query_mark: 0,
@@ -116,8 +132,8 @@ impl<F: Family> Case<F> {
     }
 
     /// Notes whether the packet carries a DNS message that is to be read: it would pass, and goes to or comes from the
-    /// DNS port with something to say. What follows the first fragment of such a message is known by the mark of the
-    /// flow that the first one opens.
+    /// DNS port with something to say, or begins to say it. What follows the first fragment of such a message is known by
+    /// the mark of the flow that the first one opens.
     #[inline(always)]
     pub(super) fn note_dns(&mut self, context: &Context<'_>) {
         let reads = if matches!(self.network.fragment, Fragment::Later { .. }) {
@@ -125,10 +141,18 @@ impl<F: Family> Case<F> {
         } else {
             matches!(self.transport.kind, Kind::Udp | Kind::Tcp)
                 && self.flow.peer_port_be == DNS_BE
-                && self.network.payload_bytes > u32::from(self.transport.header_bytes)
+                && (self.network.payload_bytes > u32::from(self.transport.header_bytes)
+                    || self.network.fragment == Fragment::First)
         };
         let reads = reads && context.config.flags & config_flags::NAMES != 0 && !self.outcome.is_denial();
         self.reads_dns = u32::from(reads);
+        let begins = self.transport.kind == Kind::Tcp
+            && self.transport.flags.accepts()
+            && self.transport.ports.source_be == DNS_BE
+            && self.network.fragment == Fragment::Whole
+            && self.opens == 0
+            && !self.outcome.is_denial();
+        self.begins_stream = u32::from(begins);
         self.asks = 0;
         self.query_mark = if reads { DNS_FRAGMENTS } else { 0 };
     }
@@ -175,7 +199,7 @@ impl<F: Family> Case<F> {
                 self.outcome = opened.denial();
             }
         }
-        if self.outcome.is_denial() {
+        if self.outcome.is_denial() || self.group.group == NO_GROUP {
             return;
         }
         if self.asks != 0 {

@@ -5,7 +5,7 @@
 
 use super::Context;
 use super::case::Case;
-use super::policy::Outcome;
+use super::policy::{DNS_BE, Outcome};
 use crate::abi::{DeviceKey, DeviceValue, FlowState, Ticks, Timeouts, flow_flags, flow_kind};
 use crate::family::Family;
 use crate::packet::transport::{TCP, UDP};
@@ -16,9 +16,13 @@ use crate::verdict::Reason;
 /// Slots that are tried for one flow; the cursor moves on, so a retransmission tries the next ones.
 pub const PROBES: u32 = 16;
 
-/// How long a flow of this protocol, kind and state may be idle, in ticks.
+/// How long a flow may be idle, in ticks, by what it is and its state.
+///
+/// Datagrams to a resolver are queries: each mostly has a port of its own, and would take a slot for as long as a
+/// conversation.
+#[must_use]
 #[inline(always)]
-fn idle(timeouts: &Timeouts, protocol: u8, kind: u8, state: u8) -> Ticks {
+pub fn idle(timeouts: &Timeouts, (protocol, kind, peer_port_be): (u8, u8, u16), state: u8) -> Ticks {
     let idle = if kind == flow_kind::QUERY {
         timeouts.query
     } else if kind != flow_kind::TRANSPORT {
@@ -28,6 +32,7 @@ fn idle(timeouts: &Timeouts, protocol: u8, kind: u8, state: u8) -> Ticks {
             (TCP, FlowState::Opening) => timeouts.tcp_opening,
             (TCP, FlowState::Established) => timeouts.tcp_established,
             (TCP, FlowState::Closing) => timeouts.tcp_closing,
+            (UDP, _) if peer_port_be == DNS_BE => timeouts.query,
             (UDP, _) => timeouts.udp,
             _ => timeouts.icmp,
         }
@@ -71,13 +76,31 @@ pub(super) fn refresh<F: Family, T: Tables + FamilyTables<F>>(
 #[inline(never)]
 fn write<F: Family, T: Tables + FamilyTables<F>>(tables: &mut T, context: &Context<'_>, case: &mut Case<F>) {
     set_end(context, case);
-    FamilyTables::<F>::update_flow(tables, &F::flow_key(case.flow), &case.known);
+    FamilyTables::<F>::refresh_flow(tables, &F::flow_key(case.flow), &case.known);
+}
+
+/// Lets the known flow, which has served its purpose, end in two seconds: until then a repetition still belongs to it.
+#[inline(never)]
+pub(super) fn close<F: Family, T: Tables + FamilyTables<F>>(tables: &mut T, context: &Context<'_>, case: &mut Case<F>) {
+    let soon = context.now.saturating_add(2 * Ticks::from(context.config.ticks_per_second));
+    if soon < case.known.ends {
+        case.known.ends = soon;
+        FamilyTables::<F>::refresh_flow(tables, &F::flow_key(case.flow), &case.known);
+    }
+}
+
+/// Sets the mark of the known flow.
+#[inline(never)]
+pub(super) fn mark<F: Family, T: Tables + FamilyTables<F>>(tables: &mut T, case: &mut Case<F>, mark: u64) {
+    case.known.mark = mark;
+    FamilyTables::<F>::mark_flow(tables, &F::flow_key(case.flow), mark);
 }
 
 /// Notes when the known flow ends unless it is seen before.
 #[inline(always)]
 fn set_end<F: Family>(context: &Context<'_>, case: &mut Case<F>) {
-    let idle = idle(&context.config.timeouts, case.flow.protocol, case.flow.kind, case.known.state);
+    let what = (case.flow.protocol, case.flow.kind, case.flow.peer_port_be);
+    let idle = idle(&context.config.timeouts, what, case.known.state);
     case.known.ends = case.known.last_seen.saturating_add(idle);
 }
 
@@ -115,8 +138,7 @@ pub(super) fn open<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
 ) -> Opened {
     set_end(context, case);
     let key = F::flow_key(case.flow);
-    if FamilyTables::<F>::flow(tables, &key).is_some() {
-        FamilyTables::<F>::update_flow(tables, &key, &case.known);
+    if FamilyTables::<F>::renew_flow(tables, &key, &case.known) {
         return Opened::Yes;
     }
     let Some((index, cursor)) = claim_slots::<F, P, T>(packet, tables, context, case) else {

@@ -4,11 +4,11 @@ use super::case::Case;
 use super::policy::{self, Outcome};
 use super::subnet::{self, Membership};
 use super::{Context, Decision, NO_GROUP, flows, related};
-use crate::abi::{FlowState, SubnetValue, config_flags, flow_flags, flow_kind};
+use crate::abi::{FlowState, Port, SubnetValue, config_flags, flow_flags, flow_kind};
 use crate::classify::{Kind, Subject, Transport};
 use crate::family::{Family, Scope};
 use crate::packet::transport::{Ports, TcpFlags};
-use crate::packet::{Fragment, Packet};
+use crate::packet::{Fragment, Packet, icmp, ipv4};
 use crate::tables::{FamilyTables, Tables};
 use crate::verdict::{Direction, Reason};
 
@@ -26,6 +26,7 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     case.network.forget();
     case.opens = 0;
     case.reads_dns = 0;
+    case.asks = 0;
     decision.subject = Subject { ethertype_be: case.link.ethertype_be, vlan: case.link.vlan, ..Subject::default() };
     let (source, destination) = match F::addresses(packet, case.link.payload()) {
         Ok(addresses) => addresses,
@@ -36,7 +37,8 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     };
     case.flow.device = source;
     case.flow.peer = destination;
-    match subnet::find::<F, T>(tables, context, source, &mut case.group) {
+    case.membership = subnet::find::<F, T>(tables, context, source, &mut case.group);
+    match case.membership {
         Membership::Device => {}
         Membership::Elsewhere | Membership::Foreign if is_reserved::<F>(context, source, destination) => {
             decision.name::<F>(case);
@@ -49,30 +51,36 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
             return false;
         }
         Membership::Foreign => {
-            let reason = foreign::<F, P, T>(packet, tables, context, case);
-            if !reason.is_denial() {
-                decision.pass(Outcome::pass(reason, 0), NO_GROUP);
+            let port = tables.port(context.ifindex).unwrap_or(Port { enforce: 1, ..Port::default() });
+            case.denies_foreign = u32::from(
+                port.flags & F::DENY_FOREIGN != 0 || (port.flags & F::DENY_LINK_LOCAL != 0 && F::is_link_local(source)),
+            );
+            if case.denies_foreign == 0 && !reaches_learner::<F, T>(tables, context, destination) {
+                decision.pass(Outcome::pass(Reason::OtherSubnet, 0), NO_GROUP);
                 return false;
             }
-            decision.name::<F>(case);
-            decision.deny_unattributed(tables, context, reason);
-            return false;
+            case.group = SubnetValue { group: NO_GROUP, enforce: port.enforce, ..SubnetValue::default() };
         }
     }
-    case.outcome = attributed::<F, P, T>(packet, tables, context, case);
-    case.note_dns(context);
+    let read = case.read(packet);
+    // From here on the verifier knows nothing of whose packet it is: both ways share what it took to read it.
+    if case.membership == Membership::Foreign {
+        case.outcome = Outcome { reason: foreign(case, read), rule: 0 };
+    } else {
+        case.outcome = attributed::<F, P, T>((packet, tables), context, case, read);
+        case.note_dns(context);
+    }
     true
 }
 
 /// Judges a packet of a device subnet of this port.
 #[inline(always)]
 fn attributed<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
-    packet: &mut P,
-    tables: &mut T,
+    (packet, tables): (&mut P, &mut T),
     context: &Context<'_>,
     case: &mut Case<F>,
+    read: Result<(), Reason>,
 ) -> Outcome {
-    let read = case.read(packet);
     // After reading, so that the record names protocol and ports.
     if is_reserved::<F>(context, case.flow.device, case.flow.peer) {
         return Outcome::deny(Reason::Reserved);
@@ -90,13 +98,52 @@ fn attributed<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
         Kind::Udp if F::is_dhcp_discovery(case.flow.peer, (source_be, destination_be)) => {
             Outcome::pass(Reason::Dhcp, 0)
         }
-        Kind::Udp => connectionless(tables, context, case, destination_be),
-        Kind::EchoRequest | Kind::Other => connectionless(tables, context, case, 0),
+        Kind::Udp | Kind::EchoRequest | Kind::Other => {
+            // An echo has no port, only an identifier.
+            let policy_port_be = if kind == Kind::Udp { destination_be } else { 0 };
+            connectionless(tables, context, case, policy_port_be)
+        }
         Kind::EchoReply => case.pass_known(tables, context, Reason::Flow).unwrap_or(Outcome::deny(Reason::Icmp)),
-        Kind::Error => related::judge::<F, P, T>((packet, tables), context, case, Direction::Ingress),
+        Kind::Error => related::judge::<F, P, T>((&*packet, &*tables), context, case, Direction::Ingress),
         Kind::Discovery => Outcome::pass(Reason::NeighborDiscovery, 0),
         Kind::Control => Outcome::deny(policy::denial::<F>(context, case.peer(0), Reason::Destination)),
     }
+}
+
+/// Denies what passed by its headers alone and would not stay what it says: discovery that is routed on, and packets whose
+/// sender chooses the route.
+// A function of its own that finds all it needs in the case: the ways that lead here merge for the verifier.
+#[inline(never)]
+pub(super) fn confine<F: Family, P: Packet, T: Tables>(
+    packet: &P,
+    tables: &T,
+    context: &Context<'_>,
+    case: &mut Case<F>,
+) {
+    let (begins, ends) = (case.link.payload(), case.network.payload());
+    if case.outcome.reason == Reason::NeighborDiscovery {
+        if !stays_on_link::<F, T>(tables, context, case.flow.peer) {
+            case.outcome = Outcome::deny(Reason::Icmp);
+        }
+    } else if F::ADDRESS_BITS == 32
+        && ends.wrapping_sub(begins) > ipv4::MINIMUM_BYTES
+        && !case.outcome.is_denial()
+        && let Err(reason) = F::source_route(packet, begins, ends)
+    {
+        case.outcome = Outcome::deny(reason);
+        case.opens = 0;
+        case.reads_dns = 0;
+    }
+}
+
+/// Whether a packet to this address is not routed on.
+#[inline(always)]
+fn stays_on_link<F: Family, T: Tables>(tables: &T, context: &Context<'_>, destination: F::Address) -> bool {
+    if F::ICMP != icmp::ICMPV6 || F::scope(destination) == Scope::Link || F::is_link_local(destination) {
+        return true;
+    }
+    let mut group = SubnetValue::default();
+    subnet::find::<F, T>(tables, context, destination, &mut group) == Membership::Device
 }
 
 #[inline(never)]
@@ -106,21 +153,11 @@ fn is_reserved<F: Family>(context: &Context<'_>, source: F::Address, destination
 }
 
 /// A source in no device subnet: passes untouched, unless the port denies such sources. Even then hosts may look for
-/// an address and for their neighbours. Nothing passes that a device could be taken for a resolver by.
+/// an address and for their neighbours. Nothing passes that a device could be taken for a resolver by, nor from an
+/// address that every device has beside its own.
 #[inline(always)]
-fn foreign<F: Family, P: Packet, T: Tables>(
-    packet: &mut P,
-    tables: &T,
-    context: &Context<'_>,
-    case: &mut Case<F>,
-) -> Reason {
-    let flags = tables.port(context.ifindex).map_or(0, |port| port.flags);
-    let denies = flags & F::DENY_FOREIGN != 0;
-    if !denies && !reaches_learner::<F, T>(tables, context, case.flow.peer) {
-        return Reason::OtherSubnet;
-    }
-    let read = case.read(packet);
-    if !denies {
+fn foreign<F: Family>(case: &Case<F>, read: Result<(), Reason>) -> Reason {
+    if case.denies_foreign == 0 {
         let forges = read.is_ok() && case.may_answer();
         return if forges { Reason::ForeignSource } else { Reason::OtherSubnet };
     }

@@ -7,6 +7,7 @@
 
 use super::case::Case;
 use super::policy::Outcome;
+use super::stream::{Piece, QueryStream, Segment};
 use super::{Context, flows};
 use super::{Errand, errand};
 use crate::abi::{
@@ -15,11 +16,10 @@ use crate::abi::{
 };
 use crate::classify::Kind;
 use crate::dns::{
-    AnswerWalk, CLASS_IN, Found, HEADER_BYTES, Header, MAX_RECORDS, MESSAGE_BYTES, Message, QuestionWalk, TYPE_A,
-    TYPE_AAAA,
+    AnswerWalk, CLASS_IN, Found, Header, MAX_RECORDS, MESSAGE_BYTES, Message, QuestionWalk, TYPE_A, TYPE_AAAA,
 };
 use crate::family::{Family, V4, V6};
-use crate::packet::transport::UDP;
+use crate::packet::transport::{self, UDP};
 use crate::packet::{Fragment, Packet, icmp};
 use crate::tables::{FamilyTables, Lessons, Tables};
 use crate::verdict::Reason;
@@ -45,7 +45,9 @@ pub struct Lesson {
     service: u32,
     /// 1 when a service of the address is in the table.
     known: u32,
-    /// 1 when the answer section was walked to its end.
+    /// 1 when the answer section is to be walked.
+    pub(super) walks: u32,
+    /// 1 when it was walked to its end.
     ended: u32,
     bytes: u32,
     message: [u8; MESSAGE_BYTES],
@@ -67,6 +69,7 @@ impl Default for Lesson {
             family: NO_ADDRESS,
             service: 0,
             known: 0,
+            walks: 0,
             ended: 0,
             bytes: 0,
             message: [0; MESSAGE_BYTES],
@@ -288,25 +291,52 @@ fn read<F: Family, P: Packet, T: Tables + Lessons>(
     Some(header)
 }
 
-/// Bytes before a message over TCP: its length (RFC 1035 section 4.2.2). A segment that does not begin with its own
-/// length is taken for a message whose length went before it. `None` for a segment that is nothing but a length.
-///
-/// Only what can be the length of a query is one: else a message could go out in pieces of two bytes each. Its count of
-/// questions cannot be such a piece, nor, since longer pieces are read as messages, be torn apart.
-#[inline(always)]
-fn prefix<F: Family, P: Packet>(packet: &P, case: &Case<F>) -> Option<u32> {
-    let header_bytes = u32::from(case.transport.header_bytes);
-    let rest = case.network.payload_bytes.wrapping_sub(header_bytes);
-    let at = case.network.payload() + usize::from(case.transport.header_bytes);
-    let length = u32::from(u16::from_be(packet.u16_be(at).unwrap_or(0)));
-    if rest == 2 && length >= SHORTEST_QUERY_BYTES && length <= MESSAGE_BYTES as u32 {
-        return None;
+/// Notes in the case what a segment from a device is in the stream of its queries.
+#[inline(never)]
+fn place<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
+    (packet, tables): (&P, &T),
+    context: &Context<'_>,
+    case: &mut Case<F>,
+) {
+    case.piece = Piece::Stray;
+    if !flows::find::<F, T>(tables, context, case) {
+        return;
     }
-    Some(if length + 2 == rest { 2 } else { 0 })
+    let Some(mut stream) = QueryStream::of_mark(case.known.mark) else {
+        return;
+    };
+    let header_bytes = usize::from(case.transport.header_bytes);
+    let at = case.network.payload();
+    let sequence = u32::from_be(packet.u32_be(at + transport::SEQUENCE_AT).unwrap_or(0));
+    let length = u32::from(u16::from_be(packet.u16_be(at + header_bytes).unwrap_or(0)));
+    let bytes = case.network.payload_bytes.wrapping_sub(header_bytes as u32);
+    case.piece = stream.take(Segment { sequence, bytes, length });
+    case.stream_mark = stream.mark();
 }
 
-/// A header, and a question about a name of one letter.
-const SHORTEST_QUERY_BYTES: u32 = HEADER_BYTES as u32 + 3 + 4;
+/// Notes where the stream of a device's queries begins, from the segment with which its resolver accepts the connection.
+// A function of its own: BPF programs have 512 bytes of stack in all.
+#[inline(never)]
+pub(super) fn accepted<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
+    packet: &P,
+    tables: &mut T,
+    case: &mut Case<F>,
+) {
+    let acknowledged = packet.u32_be(case.network.payload() + transport::ACKNOWLEDGEMENT_AT).unwrap_or(0);
+    if let Some(mark) = QueryStream::accepted(case.known.mark, u32::from_be(acknowledged)) {
+        flows::mark::<F, T>(tables, case, mark);
+    }
+}
+
+/// Bytes of the length before a message over TCP (RFC 1035 section 4.2.2).
+const LENGTH_BYTES: u32 = 2;
+
+/// What ties an answer to its query beside ports and identifier: the asked name, by its hash, and the asked type.
+#[must_use]
+#[inline(always)]
+pub const fn query_mark(name_hash: u64, kind: u16) -> u64 {
+    name_hash ^ ((kind as u64) << 48)
+}
 
 /// Judges the query that a packet carries which would pass otherwise.
 // A function of its own: BPF programs have 512 bytes of stack in all.
@@ -318,23 +348,36 @@ pub(super) fn query<F: Family, P: Packet, T: Tables + FamilyTables<F> + Lessons>
     errand: &mut Errand,
 ) {
     let is_tcp = case.transport.kind == Kind::Tcp;
-    let skip = if is_tcp {
-        let Some(skip) = prefix(packet, case) else {
-            return;
-        };
-        skip
-    } else {
-        0
-    };
-    let denied = question::<F, P, T>((packet, tables), context, (case, lesson), skip);
-    if denied == Reason::Endpoint {
-        tables.count(LessonCount::Query);
-        case.asks = u16::from(!is_tcp);
-        case.query_mark = lesson.question.name.hash;
+    let polices = case.group.flags & group_flags::DNS_POLICY != 0;
+    // Where names are not policed, only what is in the table is noted.
+    if is_tcp && !polices {
         return;
     }
-    // Where names are not policed, only what is in the table is noted.
-    if case.group.flags & group_flags::DNS_POLICY == 0 {
+    case.piece = Piece::Message;
+    if is_tcp {
+        place::<F, P, T>((packet, tables), context, case);
+    }
+    let denied = match case.piece {
+        // No query is as long as to need fragments, and what is in the later ones is not seen here.
+        _ if case.network.fragment != Fragment::Whole => Reason::QueryMalformed,
+        Piece::Stray => Reason::QuerySegment,
+        Piece::Length => Reason::Endpoint,
+        Piece::Message | Piece::Whole => {
+            let skip = if case.piece == Piece::Whole { LENGTH_BYTES } else { 0 };
+            question::<F, P, T>((packet, tables), context, (case, lesson), packet.merge_paths(skip as usize) as u32)
+        }
+    };
+    if denied == Reason::Endpoint {
+        if is_tcp {
+            flows::mark::<F, T>(tables, case, case.stream_mark);
+        }
+        if case.piece != Piece::Length {
+            tables.count(LessonCount::Query);
+            case.asks = u16::from(!is_tcp);
+        }
+        return;
+    }
+    if !polices {
         return;
     }
     case.outcome = Outcome::deny(denied);
@@ -372,6 +415,7 @@ fn question<F: Family, P: Packet, T: Tables + FamilyTables<F> + Lessons>(
         return Reason::QueryName;
     }
     case.query_id_be = header.id_be;
+    case.query_mark = query_mark(lesson.question.name.hash, kind);
     let is_address = matches!(kind, TYPE_A | TYPE_AAAA);
     if !is_address && lesson.name.flags & name_flags::ANY_TYPE == 0 {
         return Reason::QueryType;
@@ -399,14 +443,21 @@ pub(super) fn answer<F: Family, P: Packet, T: Tables + FamilyTables<F> + Lessons
     };
     let kind = lesson.question.kind(&Text(&lesson.message, lesson.bytes));
     case.set_flow(UDP, (case.flow.device_port_be, header.id_be), flow_kind::QUERY);
-    let asked = flows::find::<F, T>(tables, context, case) && case.known.mark == lesson.question.name.hash;
-    if !header.is_answer() || kind.is_none() || !asked {
+    let asked = match kind {
+        Some((kind, _class)) => {
+            flows::find::<F, T>(tables, context, case) && case.known.mark == query_mark(lesson.question.name.hash, kind)
+        }
+        None => false,
+    };
+    if !header.is_answer() || !asked {
         // A query for a name without a rule left no mark where names are not policed.
         if case.group.flags & group_flags::DNS_POLICY != 0 {
             case.outcome = Outcome::deny(Reason::AnswerUnasked);
         }
         return;
     }
+
+    flows::close::<F, T>(tables, context, case);
     // A truncated answer is no answer: the device asks again over TCP (RFC 2181 section 9).
     if !header.is_noerror() || header.is_truncated() || !tables.find_name(lesson) {
         return;
@@ -415,9 +466,30 @@ pub(super) fn answer<F: Family, P: Packet, T: Tables + FamilyTables<F> + Lessons
         return hand_over((tables, case, errand), unjudged_why::RECORDS, true);
     }
     lesson.answers = AnswerWalk::start(lesson.question.at, header.answers);
-    lesson.ended = 0;
     lesson.family = NO_ADDRESS;
-    tables.walk_answers(lesson);
+    lesson.walks = 1;
+}
+
+/// Learns from the answer that a packet carries, where [`answer`] said that there is something to learn. It does not
+/// depend on the family that the packet came in: the verifier walks the answers once for both.
+#[inline(always)]
+pub(super) fn learn<T: Lessons>(tables: &mut T, lesson: &mut Lesson) {
+    if lesson.walks != 0 {
+        lesson.ended = 0;
+        tables.walk_answers(lesson);
+    }
+}
+
+/// What follows from how far the answer could be walked.
+#[inline(always)]
+pub(super) fn learned<F: Family, T: Lessons>(
+    tables: &mut T,
+    (case, lesson): (&mut Case<F>, &mut Lesson),
+    errand: &mut Errand,
+) {
+    if lesson.walks == 0 {
+        return;
+    }
     if lesson.ended == 0 {
         return hand_over((tables, case, errand), unjudged_why::RECORDS, true);
     }

@@ -10,6 +10,7 @@ mod from_device;
 pub mod lesson;
 mod policy;
 mod related;
+pub mod stream;
 mod subnet;
 mod to_device;
 
@@ -245,6 +246,8 @@ fn ingress_of<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
         return;
     }
     packet.renew();
+    from_device::confine::<F, P, T>(packet, tables, context, case);
+    packet.renew();
     if case.reads_dns != 0 {
         lesson::query::<F, P, T>((packet, tables), context, (case, lesson), errand);
         packet.renew();
@@ -262,33 +265,51 @@ pub fn egress<P: Packet, T: Tables>(packet: &mut P, tables: &mut T, context: &Co
     }
     packet.renew();
     let Workspace { decision, link, v4, v6, lesson, errand } = workspace;
-    if link.ethertype_be == ethernet::IPV4_BE {
+    lesson.walks = 0;
+    let concerns_device = if link.ethertype_be == ethernet::IPV4_BE {
         v4.link = *link;
-        egress_of::<V4, P, T>((packet, tables), context, (v4, decision), (lesson, errand));
+        egress_of::<V4, P, T>((packet, tables), context, (v4, decision), (lesson, errand))
     } else {
         v6.link = *link;
-        egress_of::<V6, P, T>((packet, tables), context, (v6, decision), (lesson, errand));
+        egress_of::<V6, P, T>((packet, tables), context, (v6, decision), (lesson, errand))
+    };
+    if !concerns_device {
+        return;
+    }
+    lesson::learn(tables, lesson);
+    packet.renew();
+    if link.ethertype_be == ethernet::IPV4_BE {
+        lesson::learned(tables, (v4, lesson), errand);
+        decision.conclude::<V4, P>(packet, v4, Direction::Egress);
+    } else {
+        lesson::learned(tables, (v6, lesson), errand);
+        decision.conclude::<V6, P>(packet, v6, Direction::Egress);
     }
 }
 
+/// All but the walk through a DNS answer. False when no device is concerned, and the decision is made.
 #[inline(always)]
 fn egress_of<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     (packet, tables): (&mut P, &mut T),
     context: &Context<'_>,
     (case, decision): (&mut Case<F>, &mut Decision),
     (lesson, errand): (&mut Lesson, &mut Errand),
-) {
+) -> bool {
     if !to_device::judge::<F, P, T>(packet, tables, context, (case, decision)) {
-        return;
+        return false;
     }
     packet.renew();
     case.settle((packet, tables), context, flow_kind::FRAGMENT_IN);
     packet.renew();
+    if case.begins_stream != 0 {
+        lesson::accepted::<F, P, T>(packet, tables, case);
+        packet.renew();
+    }
     if case.reads_dns != 0 && !case.outcome.is_denial() {
         lesson::answer::<F, P, T>((packet, tables), context, (case, lesson), errand);
         packet.renew();
     }
-    decision.conclude::<F, P>(packet, case, Direction::Egress);
+    true
 }
 
 /// Reads the link header of a frame that carries IP; everything else is decided here, and false.

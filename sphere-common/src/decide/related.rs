@@ -1,7 +1,8 @@
-//! ICMP errors: the packet quoted in them decides.
+//! ICMP errors: the packet quoted in them decides. It must belong to a flow, and the error go to where it came from
+//! (RFC 792, RFC 4443 section 2.2), else errors would carry anything anywhere.
 
 use super::case::Case;
-use super::policy::{self, Outcome};
+use super::policy::Outcome;
 use super::{Context, flows};
 use crate::abi::flow_kind;
 use crate::classify::QUOTE_OFFSET;
@@ -20,6 +21,10 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     direction: Direction,
 ) -> Outcome {
     let denied = Outcome::deny(Reason::Icmp);
+    let from_device = matches!(direction, Direction::Ingress);
+    if from_device && case.network.payload_bytes > F::ERROR_BYTES {
+        return denied;
+    }
     let at = case.network.payload() + QUOTE_OFFSET;
     if !set_quoted_flow::<F, P>(packet, at, direction, case) {
         return denied;
@@ -27,11 +32,7 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     if flows::find::<F, T>(tables, context, case) {
         return Outcome::pass(Reason::Related, case.known.rule);
     }
-    if !matches!(case.flow.protocol, TCP | UDP) {
-        return denied;
-    }
-    let found = policy::outbound::<F, T>(tables, context, case.peer(case.flow.peer_port_be));
-    if found.is_denial() { denied } else { Outcome::pass(Reason::Related, found.rule) }
+    denied
 }
 
 /// Finds the flow that the packet quoted at `at` belongs to. An error from a device is about a packet that it received,
@@ -46,7 +47,9 @@ fn set_quoted_flow<F: Family, P: Packet>(packet: &P, at: usize, direction: Direc
         Direction::Ingress => (destination, source),
         Direction::Egress => (source, destination),
     };
-    if own != case.flow.device || F::quoted(packet, at, &mut case.network).is_err() {
+    // From a device, the packet goes to the peer that sent the quoted one; to a device any router on the way may speak.
+    let astray = matches!(direction, Direction::Ingress) && peer != case.flow.peer;
+    if own != case.flow.device || astray || F::quoted(packet, at, &mut case.network).is_err() {
         case.network = outer;
         return false;
     }

@@ -6,7 +6,7 @@ use crate::family::Family;
 use crate::tables::Tables;
 
 /// What an address on a port is.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(super) enum Membership {
     /// In a device subnet of this port.

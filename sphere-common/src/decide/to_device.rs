@@ -26,6 +26,7 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     case.network.forget();
     case.opens = 0;
     case.reads_dns = 0;
+    case.begins_stream = 0;
     decision.subject = Subject { ethertype_be: case.link.ethertype_be, vlan: case.link.vlan, ..Subject::default() };
     let (source, destination) = match F::addresses(packet, case.link.payload()) {
         Ok(addresses) => addresses,
@@ -44,6 +45,9 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
         }
     }
     case.outcome = attributed::<F, P, T>(packet, tables, context, case);
+    if case.outcome.reason == Reason::Unsolicited && case.transport.kind != Kind::EchoReply {
+        ask_policy::<F, T>(tables, context, case);
+    }
     case.note_dns(context);
     true
 }
@@ -80,8 +84,7 @@ fn attributed<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     }
 }
 
-/// TCP: a known flow, the middle of a connection to an allowed endpoint (it opens the flow again: the gateway may have
-/// restarted), or an inbound rule.
+/// TCP: a known flow, or a question to policy.
 #[inline(always)]
 fn tcp<F: Family, T: Tables + FamilyTables<F>>(
     tables: &mut T,
@@ -105,53 +108,45 @@ fn tcp<F: Family, T: Tables + FamilyTables<F>>(
             return Outcome::pass(Reason::Reply, case.known.rule);
         }
     }
-    if !flags.opens() {
-        let found = policy::outbound::<F, T>(tables, context, case.peer(case.flow.peer_port_be));
-        if !found.is_denial() {
-            let pass = Outcome::pass(Reason::Reply, found.rule);
-            if flags.closes() {
-                return pass;
-            }
-            return case.open(context, (FlowState::Established, 0), pass);
-        }
-    }
-    let state = if flags.opens() { FlowState::Opening } else { FlowState::Established };
-    inbound(tables, context, case, state)
+    ASKS_POLICY
 }
 
-/// A protocol without connections: a known flow, an inbound rule, or an answer of an approved DHCP server.
+/// A protocol without connections: a known flow, or a question to policy.
 #[inline(always)]
 fn connectionless<F: Family, T: Tables + FamilyTables<F>>(
     tables: &mut T,
     context: &Context<'_>,
     case: &mut Case<F>,
 ) -> Outcome {
-    if let Some(pass) = case.pass_known(tables, context, Reason::Reply) {
-        return pass;
-    }
-    let outcome = inbound(tables, context, case, FlowState::Opening);
-    let ports_be = (case.flow.device_port_be, case.flow.peer_port_be);
-    if outcome.is_denial() && case.flow.protocol == UDP && ports_be == F::DHCP_PORTS_BE {
-        let server = policy::outbound::<F, T>(tables, context, case.peer(ports_be.1));
-        if !server.is_denial() {
-            return Outcome::pass(Reason::Dhcp, server.rule);
-        }
-    }
-    outcome
+    case.pass_known(tables, context, Reason::Reply).unwrap_or(ASKS_POLICY)
 }
 
-/// Opens a flow to the device where an inbound rule allows it.
-#[inline(always)]
-fn inbound<F: Family, T: Tables + FamilyTables<F>>(
-    tables: &T,
-    context: &Context<'_>,
-    case: &mut Case<F>,
-    state: FlowState,
-) -> Outcome {
+/// The outcome of a packet that belongs to no flow, until policy is asked.
+const ASKS_POLICY: Outcome = Outcome::deny(Reason::Unsolicited);
+
+/// Asks policy about a packet that belongs to no flow: the middle of a connection to an allowed endpoint (it opens the flow
+/// again: the gateway may have restarted), an answer of an approved DHCP server, or what an inbound rule allows.
+// A function of its own that finds all it needs in the case: the ways that lead here merge for the verifier.
+#[inline(never)]
+fn ask_policy<F: Family, T: Tables + FamilyTables<F>>(tables: &T, context: &Context<'_>, case: &mut Case<F>) {
+    let is_tcp = case.transport.kind == Kind::Tcp;
+    let begins = is_tcp && case.transport.flags.opens();
+    let ports_be = (case.flow.device_port_be, case.flow.peer_port_be);
+    let is_dhcp = case.flow.protocol == UDP && ports_be == F::DHCP_PORTS_BE;
+    if is_dhcp || (is_tcp && !begins) {
+        let found = policy::outbound::<F, T>(tables, context, case.peer(case.flow.peer_port_be));
+        if !found.is_denial() {
+            case.outcome = Outcome::pass(if is_dhcp { Reason::Dhcp } else { Reason::Reply }, found.rule);
+            if is_tcp && !case.transport.flags.closes() {
+                case.outcome = case.open(context, (FlowState::Established, 0), case.outcome);
+            }
+            return;
+        }
+    }
     // The port of an inbound rule is the device's; an echo has no port, only an identifier.
     let port_be = if case.flow.protocol == F::ICMP { 0 } else { case.flow.device_port_be };
-    let Some(value) = policy::inbound::<F, T>(tables, context, case.peer(port_be)) else {
-        return Outcome::deny(Reason::Unsolicited);
-    };
-    case.open(context, (state, flow_flags::INBOUND), Outcome::pass(Reason::Inbound, value.rule))
+    if let Some(value) = policy::inbound::<F, T>(tables, context, case.peer(port_be)) {
+        let state = if is_tcp && !begins { FlowState::Established } else { FlowState::Opening };
+        case.outcome = case.open(context, (state, flow_flags::INBOUND), Outcome::pass(Reason::Inbound, value.rule));
+    }
 }

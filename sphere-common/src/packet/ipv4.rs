@@ -3,7 +3,10 @@
 use super::{Fragment, Network, Packet};
 use crate::verdict::Reason;
 
-const MINIMUM_BYTES: usize = 20;
+/// Bytes of a header without options.
+pub const MINIMUM_BYTES: usize = 20;
+/// Options that are looked at; behind more, a source route may hide.
+pub const MAX_OPTIONS: usize = 8;
 const MORE_FRAGMENTS: u16 = 0x2000;
 const OFFSET_MASK: u16 = 0x1fff;
 
@@ -41,6 +44,42 @@ pub fn network<P: Packet>(packet: &P, at: usize) -> Result<Network, Reason> {
         return Err(Reason::Malformed);
     }
     Ok(Network { payload_bytes, ..network })
+}
+
+/// Looks through the options of the header between `at` and `end` (RFC 791 section 3.1) for a source route.
+///
+/// # Errors
+///
+/// [`Reason::SourceRoute`] when there is one, or there are more than [`MAX_OPTIONS`] options; [`Reason::Malformed`] when
+/// one does not end in the header.
+#[inline(always)]
+pub fn options<P: Packet>(packet: &P, at: usize, end: usize) -> Result<(), Reason> {
+    const END: u8 = 0;
+    const NO_OPERATION: u8 = 1;
+    const LOOSE_SOURCE_ROUTE: u8 = 131;
+    const STRICT_SOURCE_ROUTE: u8 = 137;
+    let mut option = packet.merge_paths(at + MINIMUM_BYTES);
+    let mut walked = 0;
+    while walked < MAX_OPTIONS {
+        walked += 1;
+        if option >= end {
+            return Ok(());
+        }
+        // Of an option of one byte, the second one read here belongs to what follows.
+        let [kind, bytes] = packet.u16_be(option).ok_or(Reason::Malformed)?.to_ne_bytes();
+        let bytes = match kind {
+            END => return Ok(()),
+            NO_OPERATION => 1,
+            LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE => return Err(Reason::SourceRoute),
+            _ if bytes < 2 => return Err(Reason::Malformed),
+            _ => usize::from(bytes),
+        };
+        option = packet.merge_paths(option + bytes);
+        if option > end {
+            return Err(Reason::Malformed);
+        }
+    }
+    if option == end { Ok(()) } else { Err(Reason::SourceRoute) }
 }
 
 /// Reads the header at `at` of a packet quoted in an ICMP error: the rest of that packet may be missing.

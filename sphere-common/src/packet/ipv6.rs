@@ -39,7 +39,8 @@ fn pair<P: Packet>(packet: &P, at: usize) -> Result<[u64; 2], Reason> {
 /// # Errors
 ///
 /// [`Reason::Malformed`] when the version is not 6, a header is cut off or the packet is longer than the frame;
-/// [`Reason::ExtensionDepth`] with more than [`MAX_EXTENSIONS`] extension headers.
+/// [`Reason::ExtensionDepth`] with more than [`MAX_EXTENSIONS`] extension headers; [`Reason::SourceRoute`] with a routing
+/// header that names hosts still to be visited (RFC 8200 section 4.4).
 #[inline(always)]
 pub fn network<P: Packet>(packet: &P, at: usize) -> Result<Network, Reason> {
     let length = u32::from(u16::from_be(packet.u16_be(at + 4).ok_or(Reason::Malformed)?));
@@ -88,6 +89,9 @@ fn walk<P: Packet>(packet: &P, at: usize) -> Result<Network, Reason> {
         let here = at + HEADER_BYTES + extensions;
         let next = packet.u8(here).ok_or(Reason::Malformed)?;
         let units = usize::from(packet.u8(here + 1).ok_or(Reason::Malformed)?);
+        if protocol == ROUTING && packet.u8(here + 3).ok_or(Reason::Malformed)? != 0 {
+            return Err(Reason::SourceRoute);
+        }
         let bytes = match protocol {
             FRAGMENT => {
                 let field = u16::from_be(packet.u16_be(here + 2).ok_or(Reason::Malformed)?);

@@ -8,6 +8,10 @@ pub const TCP: u8 = 6;
 /// Protocol number of UDP.
 pub const UDP: u8 = 17;
 const TCP_BYTES: u32 = 20;
+/// Offset of the sequence number in a TCP header (RFC 9293 section 3.1).
+pub const SEQUENCE_AT: usize = 4;
+/// Offset of the acknowledgement number.
+pub const ACKNOWLEDGEMENT_AT: usize = 8;
 /// Bytes of a UDP header.
 pub const UDP_BYTES: u32 = 8;
 
@@ -29,6 +33,13 @@ impl TcpFlags {
     #[inline(always)]
     pub const fn opens(self) -> bool {
         self.0 & (Self::SYN | Self::ACK) == Self::SYN
+    }
+
+    /// Accepts a connection: SYN with ACK.
+    #[must_use]
+    #[inline(always)]
+    pub const fn accepts(self) -> bool {
+        self.0 & (Self::SYN | Self::ACK) == Self::SYN | Self::ACK
     }
 
     /// Closes a connection: FIN or RST.
@@ -79,7 +90,8 @@ pub fn tcp<P: Packet>(packet: &P, network: &Network) -> Result<(Ports, TcpFlags,
 ///
 /// # Errors
 ///
-/// [`Reason::Malformed`] when the header is cut off or its length contradicts the packet's;
+/// [`Reason::Malformed`] when the header is cut off, or its length is not that of the packet: what lies behind the
+/// datagram would be read by nobody here, and by whom it is meant for there;
 /// [`Reason::FragmentOverlap`] when it is cut off because the first fragment is too small.
 #[inline(always)]
 pub fn udp<P: Packet>(packet: &P, network: &Network) -> Result<Ports, Reason> {
@@ -91,9 +103,13 @@ pub fn udp<P: Packet>(packet: &P, network: &Network) -> Result<Ports, Reason> {
     let ports = ports(packet, at).ok_or(short)?;
     let length = u32::from(u16::from_be(packet.u16_be(at + 4).ok_or(short)?));
     packet.u16_be(at + 6).ok_or(short)?;
-    // Length 0 is what segmentation offload leaves in aggregates of many datagrams.
-    let whole = matches!(network.fragment, Fragment::Whole);
-    if length != 0 && (length < UDP_BYTES || (whole && length > network.payload_bytes)) {
+    let expected = match network.fragment {
+        // Length 0 is what segmentation offload leaves in aggregates above 64 KiB.
+        Fragment::Whole if network.payload_bytes > 0xffff => length == 0,
+        Fragment::Whole => length == network.payload_bytes,
+        Fragment::First | Fragment::Later { .. } => length >= UDP_BYTES,
+    };
+    if !expected {
         return Err(Reason::Malformed);
     }
     Ok(ports)

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use sphere_common::abi::{
     Flow4Key, Flow6Key, FlowState, FlowValue, LessonCount, SightingKey, SightingValue, Ticks, flow_flags, flow_kind,
 };
+use sphere_common::decide::lesson::query_mark;
 use sphere_common::name::{NameBuffer, Taken};
 
 use super::error::DatapathError;
@@ -30,6 +31,8 @@ pub struct Exchange {
     pub id: u16,
     /// The asked name, in lower case, without the final dot.
     pub name: String,
+    /// The asked record type.
+    pub kind: u16,
 }
 
 /// Sets what each group may still learn.
@@ -58,7 +61,7 @@ pub(super) fn is_asked(maps: &Maps, exchange: &Exchange, now: Ticks) -> Result<b
     let active = maps.active.lookup(&0)?.unwrap_or_default();
     let config = maps.config.lookup(&active)?.unwrap_or_default();
     let protocol = if exchange.is_tcp { TCP } else { UDP };
-    let Some(mark) = mark_of(&exchange.name, config.seed) else { return Ok(false) };
+    let Some(mark) = mark_of(&exchange.name, exchange.kind, config.seed) else { return Ok(false) };
     let asked =
         |flow: FlowValue| flow.mark == mark && now <= flow.last_seen.saturating_add(Ticks::from(config.timeouts.query));
     if flow(maps, exchange, (protocol, exchange.id, flow_kind::QUERY))?.is_some_and(asked) {
@@ -91,8 +94,8 @@ fn flow(
     }
 }
 
-/// The hash of a name as the programs note it with a query; [`None`] for a name that they refuse.
-fn mark_of(name: &str, seed: u32) -> Option<u64> {
+/// What the programs note with a query for a name; [`None`] for a name that they refuse.
+fn mark_of(name: &str, kind: u16, seed: u32) -> Option<u64> {
     let mut buffer = NameBuffer::EMPTY;
     buffer.clear(u64::from(seed));
     for label in name.split('.') {
@@ -103,7 +106,7 @@ fn mark_of(name: &str, seed: u32) -> Option<u64> {
             }
         }
     }
-    (buffer.push(0) == Taken::End).then_some(buffer.hash)
+    (buffer.push(0) == Taken::End).then_some(query_mark(buffer.hash, kind))
 }
 
 #[cfg(test)]
@@ -116,8 +119,9 @@ mod tests {
         buffer.clear(7);
         let taken: Vec<Taken> = b"\x03ApI\x07eXample\0".iter().map(|byte| buffer.push(*byte)).collect();
         assert_eq!(taken.last(), Some(&Taken::End));
-        assert_eq!(mark_of("api.example", 7), Some(buffer.hash));
-        assert_ne!(mark_of("api.example", 8), Some(buffer.hash));
-        assert_eq!(mark_of("a..b", 7), None);
+        assert_eq!(mark_of("api.example", 28, 7), Some(query_mark(buffer.hash, 28)));
+        assert_ne!(mark_of("api.example", 1, 7), Some(query_mark(buffer.hash, 28)));
+        assert_ne!(mark_of("api.example", 28, 8), Some(query_mark(buffer.hash, 28)));
+        assert_eq!(mark_of("a..b", 1, 7), None);
     }
 }

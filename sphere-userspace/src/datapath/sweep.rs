@@ -5,9 +5,8 @@
 
 use std::collections::HashSet;
 
-use sphere_common::abi::{
-    DeviceKey, DeviceValue, Flow4Key, Flow6Key, FlowState, FlowValue, Ticks, Timeouts, flow_kind,
-};
+use sphere_common::abi::{DeviceKey, DeviceValue, Flow4Key, Flow6Key, FlowValue, Ticks, Timeouts};
+use sphere_common::decide::flows::idle;
 use zerocopy::IntoBytes;
 
 use super::error::DatapathError;
@@ -35,6 +34,7 @@ pub struct Swept {
 trait FlowKey: Plain {
     fn protocol(&self) -> u8;
     fn kind(&self) -> u8;
+    fn peer_port_be(&self) -> u16;
     fn device(&self) -> [u8; 16];
 }
 
@@ -45,6 +45,10 @@ impl FlowKey for Flow4Key {
 
     fn kind(&self) -> u8 {
         self.kind
+    }
+
+    fn peer_port_be(&self) -> u16 {
+        u16::from_ne_bytes(self.peer_port_be)
     }
 
     fn device(&self) -> [u8; 16] {
@@ -59,6 +63,10 @@ impl FlowKey for Flow6Key {
 
     fn kind(&self) -> u8 {
         self.kind
+    }
+
+    fn peer_port_be(&self) -> u16 {
+        u16::from_ne_bytes(self.peer_port_be)
     }
 
     fn device(&self) -> [u8; 16] {
@@ -86,8 +94,10 @@ fn sweep_flows<K: FlowKey>(
     swept: &mut Swept,
 ) -> Result<(), DatapathError> {
     let mut ended = Vec::new();
-    let has_ended =
-        |key: &K, flow: &FlowValue| now.saturating_sub(flow.last_seen) > u64::from(timeout(key, flow, timeouts));
+    let has_ended = |key: &K, flow: &FlowValue| {
+        now.saturating_sub(flow.last_seen)
+            > idle(timeouts, (key.protocol(), key.kind(), key.peer_port_be()), flow.state)
+    };
     table.visit(|key, flow| {
         if has_ended(key, flow) {
             ended.push(*key);
@@ -107,21 +117,6 @@ fn sweep_flows<K: FlowKey>(
         }
     }
     Ok(())
-}
-
-/// Ticks that a flow may be idle.
-fn timeout<K: FlowKey>(key: &K, flow: &FlowValue, timeouts: &Timeouts) -> u32 {
-    const TCP: u8 = 6;
-    const UDP: u8 = 17;
-    match (key.kind(), key.protocol(), FlowState::from_byte(flow.state)) {
-        (flow_kind::FRAGMENT_OUT | flow_kind::FRAGMENT_IN, _, _) => timeouts.fragment,
-        (flow_kind::QUERY, _, _) => timeouts.query,
-        (_, TCP, FlowState::Opening) => timeouts.tcp_opening,
-        (_, TCP, FlowState::Established) => timeouts.tcp_established,
-        (_, TCP, FlowState::Closing) => timeouts.tcp_closing,
-        (_, UDP, _) => timeouts.udp,
-        _ => timeouts.icmp,
-    }
 }
 
 fn sweep_devices(

@@ -22,6 +22,8 @@ pub(super) enum Content {
         id: u16,
         /// The asked name, in lower case, without the final dot.
         name: String,
+        /// The asked record type.
+        kind: u16,
         /// The addresses, in the order of the message.
         records: Vec<AddressRecord>,
     },
@@ -68,7 +70,7 @@ pub(super) fn read(message: &[u8]) -> Result<Content, MessageError> {
     }
     let name = question.name.to_lowercase().to_ascii();
     let name = name.strip_suffix('.').unwrap_or(&name).to_owned();
-    Ok(Content::Addresses { id: header.id, name, records })
+    Ok(Content::Addresses { id: header.id, name, kind: question.query_type.into(), records })
 }
 
 /// Reads a record; [`None`] when it holds no address.

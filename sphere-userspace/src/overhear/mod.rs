@@ -127,9 +127,9 @@ impl Listener {
 /// Reads a message, and notes what it says.
 fn note(head: &Unjudged, (device_port, is_tcp): (u16, bool), bytes: &[u8], heard: &mut Heard) {
     match message::read(bytes) {
-        Ok(Content::Addresses { id, name, records }) => {
+        Ok(Content::Addresses { id, name, kind, records }) => {
             let (device, resolver) = between(head);
-            let exchange = Exchange { device, device_port, resolver, is_tcp, id, name };
+            let exchange = Exchange { device, device_port, resolver, is_tcp, id, name, kind };
             heard.answers.push(Overheard { group: head.group, exchange, is_asked: head.asked != 0, records });
         }
         Ok(Content::Nothing) => heard.ignored += 1,

@@ -117,6 +117,7 @@ fn a_long_answer_in_one_datagram_is_read_whole() {
         is_tcp: false,
         id: 7,
         name: "api.example.com".to_owned(),
+        kind: 1,
     };
     assert_eq!(overheard.exchange, expected);
     assert_eq!(overheard.records[1].address, IpAddr::from([20, 1, 0, 1]));

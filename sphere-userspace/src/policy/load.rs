@@ -134,7 +134,7 @@ fn ports(groups: &[Written], described: Vec<WrittenInterface>, findings: &mut Fi
     }
     let port = |(name, v6): (InterfaceName, bool)| {
         let described = known.get(&name);
-        let auto = if v6 { OtherSources::Pass } else { OtherSources::Deny };
+        let auto = if v6 { OtherSources::PassGlobal } else { OtherSources::Deny };
         Interface {
             attach: described.map_or(AttachMode::Auto, |described| described.attach),
             other_sources_v4: described.map_or(OtherSources::Pass, |described| described.other_sources_v4),

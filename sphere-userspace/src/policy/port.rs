@@ -60,6 +60,8 @@ impl AttachMode {
 pub enum OtherSources {
     /// They pass untouched.
     Pass,
+    /// They pass untouched but for link-local ones, which would reach the gateway itself unjudged.
+    PassGlobal,
     /// They are denied.
     Deny,
 }
@@ -70,6 +72,7 @@ impl OtherSources {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Pass => "pass",
+            Self::PassGlobal => "pass-global",
             Self::Deny => "deny",
         }
     }

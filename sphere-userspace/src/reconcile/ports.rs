@@ -101,12 +101,12 @@ fn ports(inputs: &Inputs<'_>) -> BTreeMap<u32, Port> {
         .map(|(ifindex, port)| {
             let is_on = |group: &&Group| group.interfaces.contains(&port.name);
             let enforce = inputs.policy.groups.iter().filter(is_on).any(|group| group.mode == Mode::Enforce);
-            let foreign = [
-                (port.other_sources_v4, port_flags::DENY_FOREIGN4),
-                (port.other_sources_v6, port_flags::DENY_FOREIGN6),
+            let denied = [
+                (port.other_sources_v4 == OtherSources::Deny, port_flags::DENY_FOREIGN4),
+                (port.other_sources_v6 == OtherSources::Deny, port_flags::DENY_FOREIGN6),
+                (port.other_sources_v6 != OtherSources::Pass, port_flags::DENY_LINK_LOCAL6),
             ];
-            let denied = foreign.into_iter().filter(|(sources, _)| *sources == OtherSources::Deny);
-            let flags = denied.fold(0, |flags, (_, flag)| flags | flag);
+            let flags = denied.into_iter().filter(|(denied, _)| *denied).fold(0, |flags, (_, flag)| flags | flag);
             (ifindex, Port { enforce: u8::from(enforce), flags, ..Port::default() })
         })
         .collect()

@@ -113,35 +113,128 @@ fn only_allowed_names_and_types_may_be_asked() {
     assert_eq!(machine.compare("two questions", &two), Some(Reason::QueryMalformed));
 }
 
+/// A device that sends queries over TCP, in both machines.
+struct Stream {
+    machine: Machine,
+    sequence: u32,
+}
+
+impl Stream {
+    /// A connection that the resolver has accepted.
+    fn open() -> Self {
+        let mut stream = Self { machine: Machine::new(Program::Xdp, true), sequence: u32::MAX - 3 };
+        let builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4(DEVICE, ALLOWED, 64);
+        let mut frame = Vec::new();
+        builder.tcp(5555, 53, stream.sequence.wrapping_sub(1), 1).syn().write(&mut frame, &[]).unwrap();
+        assert_eq!(stream.machine.compare("SYN", &frame), Some(Reason::Endpoint));
+        stream.accept(stream.sequence);
+        stream
+    }
+
+    /// The resolver accepts a connection, and acknowledges up to `acknowledged`.
+    fn accept(&mut self, acknowledged: u32) {
+        let builder = PacketBuilder::ethernet2([4; 6], [2; 6]).ipv4(ALLOWED, DEVICE, 64);
+        let mut frame = Vec::new();
+        builder.tcp(53, 5555, 77, 1).syn().ack(acknowledged).write(&mut frame, &[]).unwrap();
+        self.machine.switch_to(Program::Egress);
+        assert_eq!(self.machine.compare("SYN with ACK", &frame), Some(Reason::Reply));
+        self.machine.switch_to(Program::Xdp);
+    }
+
+    /// Sends a segment `offset` bytes into the stream.
+    fn send(&mut self, what: &str, offset: u32, payload: &[u8]) -> Reason {
+        let sequence = self.sequence.wrapping_add(offset);
+        let builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4(DEVICE, ALLOWED, 64);
+        let mut frame = Vec::new();
+        builder.tcp(5555, 53, sequence, 1).ack(78).psh().write(&mut frame, payload).unwrap();
+        self.machine.compare(what, &frame).unwrap()
+    }
+}
+
+fn question_bytes(name: &str) -> Vec<u8> {
+    message(9, MessageType::Query, name, RecordType::A).to_vec().unwrap()
+}
+
+fn with_length(message: &[u8]) -> Vec<u8> {
+    [&u16::try_from(message.len()).unwrap().to_be_bytes(), message].concat()
+}
+
 #[test]
 #[ignore = "root: loads programs and runs them in the kernel"]
-fn over_tcp_only_a_length_goes_before_its_message() {
-    let segment = |payload: &[u8]| {
-        let mut frame = Vec::new();
-        let builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4(DEVICE, ALLOWED, 64).tcp(5555, 53, 1, 1).ack(1);
-        builder.write(&mut frame, payload).unwrap();
-        frame
-    };
-    let bytes = |name| message(9, MessageType::Query, name, RecordType::A).to_vec().unwrap();
-    let with_length = |message: &[u8]| [&u16::try_from(message.len()).unwrap().to_be_bytes(), message].concat();
-    let (allowed, evil) = (bytes("allowed.example."), bytes("evil.example."));
-    let mut machine = Machine::new(Program::Xdp, true);
-    for (what, payload, reason) in [
-        ("allowed, whole", with_length(&allowed), Reason::Endpoint),
-        ("a length", vec![0, 30], Reason::Endpoint),
-        ("allowed, behind its length", allowed.clone(), Reason::Endpoint),
-        ("evil, whole", with_length(&evil), Reason::QueryName),
-        ("evil, behind its length", evil.clone(), Reason::QueryName),
-        ("one question", evil[4..6].to_vec(), Reason::QueryMalformed),
-        ("no answer", evil[6..8].to_vec(), Reason::QueryMalformed),
-        ("two letters", b"ev".to_vec(), Reason::QueryMalformed),
-        ("a length too short for a query", vec![0, 18], Reason::QueryMalformed),
-        ("one byte", vec![0], Reason::QueryMalformed),
-        ("half a message", with_length(&evil)[..20].to_vec(), Reason::QueryMalformed),
-        ("the other half", with_length(&evil)[20..].to_vec(), Reason::QueryMalformed),
+fn queries_over_tcp_are_judged_as_their_resolver_reads_them() {
+    let (allowed, evil) = (question_bytes("allowed.example."), question_bytes("evil.example."));
+    let whole = with_length(&allowed);
+    let bytes = u32::try_from(whole.len()).unwrap();
+    let mut stream = Stream::open();
+    for (what, offset, payload, reason) in [
+        ("evil, whole", 0, with_length(&evil), Reason::QueryName),
+        ("a byte", 0, vec![0], Reason::QuerySegment),
+        ("a message without its length", 0, allowed.clone(), Reason::QuerySegment),
+        ("half a message", 0, whole[..20].to_vec(), Reason::QuerySegment),
+        ("allowed, whole", 0, whole.clone(), Reason::Endpoint),
+        ("again", 0, whole.clone(), Reason::Endpoint),
+        ("an overlap", 0, [&*whole, &with_length(&evil)].concat(), Reason::QuerySegment),
+        ("an overlap by one", bytes - 1, whole.clone(), Reason::QuerySegment),
+        ("a gap", bytes + 1, whole.clone(), Reason::QuerySegment),
+        ("a length too short for a query", bytes, vec![0, 18], Reason::QuerySegment),
+        ("a length", bytes, whole[..2].to_vec(), Reason::Endpoint),
+        ("evil behind it", bytes + 2, evil.clone(), Reason::QuerySegment),
+        ("allowed behind it", bytes + 2, allowed.clone(), Reason::Endpoint),
+        ("both again in one", bytes, whole.clone(), Reason::Endpoint),
+        ("the first again", 0, whole.clone(), Reason::QuerySegment),
     ] {
-        assert_eq!(machine.compare(what, &segment(&payload)), Some(reason), "{what}");
+        assert_eq!(stream.send(what, offset, &payload), reason, "{what}");
     }
+    // The resolver says again that it accepts: nothing is taken back.
+    stream.accept(stream.sequence);
+    assert_eq!(stream.send("after that", 0, &whole), Reason::QuerySegment);
+    assert_eq!(stream.send("and on", 2 * bytes, &whole), Reason::Endpoint);
+    // A SYN of the device alone begins nothing anew.
+    let mut syn = Vec::new();
+    let builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4(DEVICE, ALLOWED, 1);
+    builder.tcp(5555, 53, 999, 1).syn().write(&mut syn, &[]).unwrap();
+    assert_eq!(stream.machine.compare("SYN", &syn), Some(Reason::Endpoint));
+    stream.sequence = 1000;
+    assert_eq!(stream.send("at its place", 0, &whole), Reason::QuerySegment);
+    stream.accept(1000);
+    assert_eq!(stream.send("once it is accepted", 0, &whole), Reason::Endpoint);
+}
+
+#[test]
+#[ignore = "root: loads programs and runs them in the kernel"]
+fn a_stream_whose_beginning_was_not_seen_carries_no_query() {
+    let mut stream = Stream { machine: Machine::new(Program::Xdp, true), sequence: 1 };
+    let whole = with_length(&question_bytes("allowed.example."));
+    assert_eq!(stream.send("no connection", 0, &whole), Reason::QuerySegment);
+}
+
+#[test]
+#[ignore = "root: loads programs and runs them in the kernel"]
+fn a_query_in_fragments_is_denied() {
+    let query = question_bytes("allowed.example.");
+    let udp = datagram(CLIENT, RESOLVER, &query)[34..].to_vec();
+    for cut in [8, 16, 24] {
+        let mut machine = Machine::new(Program::Xdp, true);
+        let header = Ipv4Header {
+            more_fragments: true,
+            ..Ipv4Header::new(0, 64, etherparse::IpNumber::UDP, DEVICE, ALLOWED).unwrap()
+        };
+        let mut header = header;
+        header.set_payload_len(cut).unwrap();
+        let mut frame = vec![4, 4, 4, 4, 4, 4, 2, 2, 2, 2, 2, 2, 8, 0];
+        header.write(&mut frame).unwrap();
+        frame.extend(&udp[..cut]);
+        assert_eq!(machine.compare("first fragment", &frame), Some(Reason::QueryMalformed), "{cut} bytes");
+    }
+}
+
+#[test]
+#[ignore = "root: loads programs and runs them in the kernel"]
+fn an_answer_has_the_type_that_was_asked() {
+    let mut machine = Machine::new(Program::Xdp, true);
+    let asked = query(7, "allowed.example.", RecordType::AAAA);
+    let (_, reply, learned) = exchange(&mut machine, &asked, &answer(7, "allowed.example.", &[v4([203, 0, 113, 50])]));
+    assert_eq!((reply, learned), (Reason::AnswerUnasked, 0));
 }
 
 #[test]
