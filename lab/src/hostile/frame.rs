@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::{Result, bail};
-use etherparse::{IpNumber, Ipv4Header, PacketBuilder};
+use etherparse::{Icmpv6Type, IpNumber, Ipv4Header, Ipv6Header, PacketBuilder};
 
 /// Where an IPv4 header begins in an untagged frame.
 const IPV4_AT: usize = 14;
@@ -86,6 +86,60 @@ impl Craft {
         let mut frame = Vec::new();
         packet.icmpv4_echo_request(7, 1).write(&mut frame, &self.mark)?;
         Ok(frame)
+    }
+
+    /// A UDP datagram that says it comes from another port.
+    pub fn udp_from(&self, source_port: u16, to: Ipv4Addr, port: u16) -> Result<Vec<u8>> {
+        let packet = self.ethernet().ipv4(self.source.octets(), to.octets(), 64).udp(source_port, port);
+        let mut frame = Vec::new();
+        packet.write(&mut frame, &self.mark)?;
+        Ok(frame)
+    }
+
+    /// A UDP datagram whose header claims no payload: the rest hides behind its end.
+    pub fn hidden(&self, to: Ipv4Addr, port: u16) -> Result<Vec<u8>> {
+        let mut frame = self.udp(to, port)?;
+        if let Some(length) = frame.get_mut(IPV4_AT + 24..IPV4_AT + 26) {
+            length.copy_from_slice(&8_u16.to_be_bytes());
+        }
+        Ok(frame)
+    }
+
+    /// A UDP datagram with a loose source route by way of its destination (RFC 791 section 3.1).
+    pub fn routed(&self, to: Ipv4Addr, port: u16) -> Result<Vec<u8>> {
+        let [a, b, c, d] = to.octets();
+        let datagram = self.udp(to, port)?;
+        let payload = datagram.get(IPV4_AT + 20..).unwrap_or_default();
+        let options = [131, 7, 4, a, b, c, d, 0];
+        let change = |header: &mut Ipv4Header| {
+            header.options = options.into();
+            header.total_len += 8;
+        };
+        self.ipv4(to, IpNumber::UDP, change, payload)
+    }
+
+    /// A UDP datagram over IPv6 with a routing header of type 0 that names one more host to visit (RFC 8200 section 4.4).
+    pub fn routed6(&self, to: Ipv6Addr) -> Result<Vec<u8>> {
+        let datagram = self.udp6(to, 443)?;
+        let payload = datagram.get(IPV4_AT + 40..).unwrap_or_default();
+        let routing = [IpNumber::UDP.0, 2, 0, 1, 0, 0, 0, 0];
+        self.ipv6(self.source6, to, IpNumber::IPV6_ROUTE_HEADER, &[&routing[..], &to.octets(), payload].concat())
+    }
+
+    /// A neighbour advertisement with hop limit 255, as only hosts on the link may send it (RFC 4861 section 7.1.2).
+    pub fn advertisement(&self, to: Ipv6Addr) -> Result<Vec<u8>> {
+        let message = [&[136, 0, 0, 0, 0x60, 0, 0, 0], &self.source6.octets()[..], &[2, 1], &self.source_mac].concat();
+        let payload = [&message[..], &self.mark].concat();
+        let checksum = Icmpv6Type::Unknown { type_u8: 136, code_u8: 0, bytes5to8: [0x60, 0, 0, 0] }.calc_checksum(
+            self.source6.octets(),
+            to.octets(),
+            payload.get(8..).unwrap_or_default(),
+        )?;
+        let mut payload = payload;
+        if let Some(field) = payload.get_mut(2..4) {
+            field.copy_from_slice(&checksum.to_be_bytes());
+        }
+        self.ipv6(self.source6, to, IpNumber::IPV6_ICMP, &payload)
     }
 
     /// "Port unreachable", quoting a datagram between `inner` source and destination that nobody sent.
@@ -188,6 +242,22 @@ impl Craft {
 
     fn ethernet(&self) -> etherparse::PacketBuilderStep<etherparse::Ethernet2Header> {
         PacketBuilder::ethernet2(self.source_mac, self.next_hop_mac)
+    }
+
+    fn ipv6(&self, source: Ipv6Addr, to: Ipv6Addr, next_header: IpNumber, payload: &[u8]) -> Result<Vec<u8>> {
+        let header = Ipv6Header {
+            payload_length: u16::try_from(payload.len())?,
+            next_header,
+            hop_limit: 255,
+            source: source.octets(),
+            destination: to.octets(),
+            ..Ipv6Header::default()
+        };
+        let mut frame = [self.next_hop_mac, self.source_mac].concat();
+        frame.extend([0x86, 0xdd]);
+        header.write(&mut frame)?;
+        frame.extend(payload);
+        Ok(frame)
     }
 
     fn ipv4(

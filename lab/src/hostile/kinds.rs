@@ -1,6 +1,6 @@
 //! Every kind of denial, as data: what is tried, and which reason the gateway must give.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -10,7 +10,8 @@ use sphere_common::verdict::{Direction, Reason};
 use super::frame::Craft;
 use crate::clients::{Attempt, DENIED_PATIENCE, Trust, dns, http, ntp};
 use crate::lab::Lab;
-use crate::net::plan::{FOREIGN_RESOLVER, server, stranger, stranger6};
+use crate::net::HOSTILE4;
+use crate::net::plan::{FOREIGN_RESOLVER, GATEWAY6, PROBE, PROBE_PORT, RESOLVER, server, stranger, stranger6};
 use crate::servers::web::{AMQP_PORT, OTHER_PORT, OTHER_PORT_HOST};
 use crate::vendor::HUB;
 use crate::zone::{PROBE_HOST, UNLISTED_HOST};
@@ -159,7 +160,7 @@ pub const CLIENTS: [Kind; 10] = [
 ];
 
 /// Kinds made of raw frames.
-pub const FRAMES: [Kind; 29] = [
+pub const FRAMES: [Kind; 38] = [
     frames("TCP scan of 200 ports", "tcp", Some(to(stranger(6))), Reason::Destination, |craft| {
         SCAN.map(|port| craft.syn(stranger(6), port)).collect()
     }),
@@ -188,6 +189,25 @@ pub const FRAMES: [Kind; 29] = [
     held_anyway(frames("forged ICMP error", "icmp", Some(to(stranger(1))), Reason::Icmp, |craft| {
         one(craft.unreachable(stranger(1), (stranger(1), craft.source)))
     })),
+    held_anyway(frames("ICMP error to a third host", "icmp", Some(to(stranger(2))), Reason::Icmp, |craft| {
+        one(craft.unreachable(stranger(2), (server(2, 2), craft.source)))
+    })),
+    held_anyway(frames("DNS answer to itself", "udp", None, Reason::ForeignSource, |craft| {
+        one(craft.from(RESOLVER).udp_from(53, HOSTILE4, 40_000))
+    })),
+    held_anyway(frames("DNS query in fragments", "udp", Some(to(RESOLVER)), Reason::QueryMalformed, |craft| {
+        // The header of the datagram alone: the question would come with the next fragment.
+        one(craft.fragment(RESOLVER, IpNumber::UDP, (0, true), &[0x9c, 0x40, 0, 53, 0, 40, 0, 0]))
+    })),
+    held_anyway(frames("DNS over TCP out of place", "tcp", Some(at(RESOLVER, 53)), Reason::QuerySegment, |craft| {
+        one(craft.ack(RESOLVER, 53))
+    })),
+    held_anyway(frames("loose source route", "udp", None, Reason::SourceRoute, |craft| {
+        one(craft.routed(PROBE, PROBE_PORT))
+    })),
+    frames("data behind the end of a datagram", "udp", Some(to(PROBE)), Reason::Malformed, |craft| {
+        one(craft.hidden(PROBE, PROBE_PORT))
+    }),
     held_anyway(frames("later fragment without a first", "udp", Some(to(server(2, 2))), Reason::Fragment, |craft| {
         one(craft.fragment(server(2, 2), IpNumber::UDP, (4, false), &craft.mark))
     })),
@@ -226,6 +246,14 @@ pub const FRAMES: [Kind; 29] = [
     )),
     held_anyway(frames("unknown EtherType", "ethernet", None, Reason::EtherType, |craft| {
         Ok(vec![craft.ethertype(0x88b5)])
+    })),
+    frames("IPv6 routing header", "udp", None, Reason::SourceRoute, |craft| one(craft.routed6(stranger6(3)))),
+    frames("neighbour discovery beyond the link", "ipv6", None, Reason::Icmp, |craft| {
+        one(craft.advertisement(stranger6(4)))
+    }),
+    held_anyway(frames("link-local source to a resolver", "udp", None, Reason::ForeignSource, |craft| {
+        let link_local = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0xbad);
+        one(Craft { source6: link_local, ..*craft }.udp6(GATEWAY6, 53))
     })),
     frames("7 IPv6 extension headers", "ipv6", None, Reason::ExtensionDepth, |craft| {
         one(craft.extended(stranger6(1), 7))
