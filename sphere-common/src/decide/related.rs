@@ -1,8 +1,9 @@
-//! ICMP errors: the packet quoted in them decides. It must belong to a flow, and the error go to where it came from
-//! (RFC 792, RFC 4443 section 2.2), else errors would carry anything anywhere.
+//! ICMP errors: the packet quoted in them decides. It must belong to a flow or come from what the device may
+//! send to, and the error go to where it came from (RFC 792, RFC 4443 section 2.2): else errors would carry anything
+//! anywhere.
 
 use super::case::Case;
-use super::policy::Outcome;
+use super::policy::{self, Outcome};
 use super::{Context, flows};
 use crate::abi::flow_kind;
 use crate::classify::QUOTE_OFFSET;
@@ -31,6 +32,13 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     }
     if flows::find::<F, T>(tables, context, case) {
         return Outcome::pass(Reason::Related, case.known.rule);
+    }
+    // What the device may send datagrams to, it may also send errors to: about a lease that its DHCP server offered, say.
+    if from_device && matches!(case.flow.protocol, TCP | UDP) {
+        let found = policy::outbound::<F, T>(tables, context, case.peer(case.flow.peer_port_be));
+        if !found.is_denial() {
+            return Outcome::pass(Reason::Related, found.rule);
+        }
     }
     denied
 }

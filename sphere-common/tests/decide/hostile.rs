@@ -64,11 +64,12 @@ fn an_error_goes_to_where_the_quoted_packet_came_from() {
 }
 
 #[test]
-fn an_error_is_about_a_flow_that_is_there() {
+fn an_error_is_about_a_flow_that_is_there_or_goes_where_the_device_may_send() {
     let mut gateway = Gateway::new();
-    gateway.allow(6, 443, NEVER);
     let received = tcp(HTTPS, OUT, Flags::SynAck);
     assert_eq!(gateway.out(&icmp_error(DEVICE, CLOUD, &received)), Reason::Icmp);
+    gateway.allow(6, 443, NEVER);
+    assert_eq!(gateway.out(&icmp_error(DEVICE, CLOUD, &received)), Reason::Related);
     assert_eq!(gateway.back(&icmp_error(STRANGER, DEVICE, &tcp(OUT, HTTPS, Flags::Syn))), Reason::Icmp);
 }
 
