@@ -75,6 +75,24 @@ impl OtherSources {
     }
 }
 
+/// What it means that sources in no device subnet pass on a port, and what ends it; [`None`] when none of either family
+/// pass.
+#[must_use]
+pub fn unjudged_sources(port: &str, v4: OtherSources, v6: OtherSources) -> Option<(String, String)> {
+    let (families, keys) = match (v4, v6) {
+        (OtherSources::Deny, OtherSources::Deny) => return None,
+        (OtherSources::Pass, OtherSources::Deny) => ("IPv4", "`other_sources = \"deny\"`"),
+        (OtherSources::Deny, OtherSources::Pass) => ("IPv6", "`other_sources_v6 = \"deny\"`"),
+        (OtherSources::Pass, OtherSources::Pass) => {
+            ("IPv4 and IPv6", "`other_sources = \"deny\"` and `other_sources_v6 = \"deny\"`")
+        }
+    };
+    let message = format!(
+        "{families} sources in no device subnet pass on `{port}`: a device that takes such an address is not judged"
+    );
+    Some((message, format!("set {keys} for `{port}` in [[interface]], unless hosts that are no devices use the port")))
+}
+
 /// A device port: an interface that the programs guard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
