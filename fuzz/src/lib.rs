@@ -1,4 +1,5 @@
 //! What the fuzz targets assert. Kept apart from libFuzzer, so that a plain test replays the seeds and every crash.
 
+pub mod dns;
 pub mod packet;
 pub mod policy;

@@ -13,7 +13,7 @@ use sphere_common::host::{self, HostTables};
 use sphere_common::packet::Packet as _;
 use sphere_common::verdict::Verdict;
 
-const ENFORCED: u32 = 2;
+pub(crate) const ENFORCED: u32 = 2;
 const AUDITED: u32 = 3;
 const DEVICES: u32 = 4;
 
@@ -94,7 +94,7 @@ fn assert_same(fresh: &Decision, reused: &Decision) {
 }
 
 /// Port 2 enforces for 10.20.0.0/24 and fd00:20::/64, port 3 audits 10.30.0.0/24.
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     let group = |group, enforce| SubnetValue { group, enforce, ..SubnetValue::default() };
     let mask = [255, 255, 255, 0];
     let mut config = Config {
@@ -125,7 +125,7 @@ fn config() -> Config {
     config
 }
 
-fn tables(config: &Config) -> HostTables {
+pub(crate) fn tables(config: &Config) -> HostTables {
     let mut tables = HostTables::new(config, DEVICES);
     let rule = |rule, flags| EndpointValue { expires: NEVER, rule, flags };
     let tcp443 =

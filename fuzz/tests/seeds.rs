@@ -56,6 +56,26 @@ impl Random {
 }
 
 #[test]
+fn dns_messages() {
+    replay("dns", sphere_fuzz::dns::read, 10_000);
+}
+
+#[test]
+fn dns_messages_are_accepted_and_refused_by_either_reader() {
+    let mut outcomes = std::collections::BTreeSet::new();
+    let mut learned = 0;
+    for seed in seeds("dns") {
+        let input = std::fs::read(&seed).unwrap_or_else(|error| panic!("{}: {error}", seed.display()));
+        let (outcome, addresses) = sphere_fuzz::dns::outcome(&input);
+        println!("{:28} {outcome:?}, {addresses} learned", seed.file_name().unwrap_or_default().display());
+        outcomes.insert(outcome);
+        learned += addresses;
+    }
+    assert_eq!(outcomes.len(), 4, "the seeds reach only {outcomes:?}");
+    assert!(learned >= 10, "only {learned} addresses are learned");
+}
+
+#[test]
 fn packets() {
     replay("packet", sphere_fuzz::packet::judge, 10_000);
 }

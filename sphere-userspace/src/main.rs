@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use clap::Parser;
 use sphere_userspace::cli::{Arguments, Exit, exit_of};
-use sphere_userspace::policy::PolicyErrors;
+use sphere_userspace::policy::{PolicyErrors, plain};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> Exit {
@@ -41,5 +41,5 @@ fn tell(error: &anyhow::Error) {
         return eprintln!("{errors}");
     }
     let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
-    eprintln!("sphere: {}", chain.join(": "));
+    eprintln!("sphere: {}", plain(&chain.join(": ")));
 }

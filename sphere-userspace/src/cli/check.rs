@@ -19,7 +19,7 @@ pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<Exit> {
             Ok(Exit::Done)
         }
         Err(errors) if json => {
-            writeln!(output, "{}", render::policy_errors_json(&errors))?;
+            writeln!(output, "{}", render::json_text(&render::policy_errors_json(&errors))?)?;
             Ok(Exit::Policy)
         }
         Err(errors) => {
@@ -29,7 +29,7 @@ pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<Exit> {
                 let text = if styled { found.render_styled() } else { found.render() };
                 writeln!(messages, "{text}\n")?;
             }
-            writeln!(messages, "{}: {}", file.display(), errors.summary())?;
+            writeln!(messages, "{}: {}", policy::plain(&file.display().to_string()), errors.summary())?;
             Ok(Exit::Policy)
         }
     }
@@ -37,7 +37,7 @@ pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<Exit> {
 
 fn show(output: &mut impl Write, policy: &Policy, json: bool) -> io::Result<()> {
     if json {
-        return writeln!(output, "{}", render::policy_json(policy));
+        return writeln!(output, "{}", render::json_text(&render::policy_json(policy))?);
     }
     for warning in policy.warnings.iter().take(WARNINGS) {
         writeln!(output, "{}\n", warning.render())?;

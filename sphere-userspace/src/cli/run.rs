@@ -11,7 +11,7 @@ use crate::policy;
 pub(super) fn run(config: &Path, pin_root: Option<&Path>) -> anyhow::Result<Exit> {
     let policy = policy::load(config)?;
     for warning in &policy.warnings {
-        tracing::warn!("{}", warning.render());
+        tracing::warn!("{warning}");
     }
     let pin_root = pin_root.unwrap_or(&policy.daemon.pin_root).to_owned();
     let settings = Settings { config: config.to_owned(), pin_root };

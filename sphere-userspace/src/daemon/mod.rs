@@ -8,6 +8,7 @@ mod core;
 mod news;
 mod notify;
 mod overhearing;
+mod reload;
 mod resolver;
 mod run;
 mod sightings;

@@ -104,7 +104,8 @@ struct Desk {
 struct Learning {
     /// [`None`]: not in time.
     lessons: Vec<Option<Lesson>>,
-    has_unreadable: bool,
+    /// Whether something of what the frames complete cannot be read, or is not known.
+    is_unknown: bool,
     frames: Vec<HeldFrame>,
 }
 
@@ -172,19 +173,20 @@ impl Desk {
         for _ in 0..heard.unreadable + heard.lost {
             self.count(LessonCount::Unread);
         }
-        let Heard { answers, frames, given_up, unreadable, .. } = heard;
+        let Heard { answers, frames, given_up, unreadable, is_unjoined, .. } = heard;
+        let is_unknown = unreadable > 0 || is_unjoined;
         for frame in &given_up {
             self.unlearned(frame);
         }
         if answers.is_empty() {
-            self.conclude(Learning { lessons: Vec::new(), has_unreadable: unreadable > 0, frames });
+            self.conclude(Learning { lessons: Vec::new(), is_unknown, frames });
         } else {
-            self.ask(answers, (frames, unreadable > 0));
+            self.ask(answers, (frames, is_unknown));
         }
     }
 
     /// Asks the core to learn from these answers; the frames wait for it.
-    fn ask(&mut self, answers: Vec<Overheard>, (frames, has_unreadable): (Vec<HeldFrame>, bool)) {
+    fn ask(&mut self, answers: Vec<Overheard>, (frames, is_unknown): (Vec<HeldFrame>, bool)) {
         let deadline = frames.iter().map(|frame| frame.at + self.terms_of(frame.group).0).min().map(instant_of);
         let mut replies = Vec::new();
         for overheard in answers {
@@ -201,13 +203,13 @@ impl Desk {
                     None => reply.await.ok(),
                 });
             }
-            Learning { lessons, has_unreadable, frames }
+            Learning { lessons, is_unknown, frames }
         });
     }
 
     /// Counts what came of some answers, and sends on the frames that waited for it.
     fn conclude(&mut self, learning: Learning) {
-        let mut is_known = !learning.has_unreadable;
+        let mut is_known = !learning.is_unknown;
         for lesson in learning.lessons {
             let count = match lesson {
                 Some(Lesson::Learned(_)) => LessonCount::Learned,

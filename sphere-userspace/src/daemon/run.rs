@@ -16,13 +16,14 @@ use tokio_util::sync::CancellationToken;
 use super::core::{Core, DaemonError, Learned};
 use super::notify::notify;
 use super::overhearing::{self, Ears};
+use super::reload::{Read, Reload};
 use super::resolver::resolve;
 use crate::audit::{Digest, Directory, Sinks, Teller, read_events};
 use crate::control::{Call, Listener, Request};
 use crate::datapath::netlink::Watch;
 use crate::datapath::{DatapathError, Kernel, Lock, Object, Pins, Survey};
 use crate::names::View;
-use crate::policy::{self, Policy};
+use crate::policy::Policy;
 use crate::privilege;
 use crate::resolve::{Orders, Resolution};
 
@@ -172,6 +173,7 @@ async fn attend(
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut sightings = interval_at(Instant::now() + SIGHTINGS, SIGHTINGS);
     sightings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut reload = Reload::new(settings.config.clone());
     // A sweep that is under way elsewhere.
     let mut surveys: JoinSet<(Result<Survey, DatapathError>, u64)> = JoinSet::new();
     let mut batch = Vec::new();
@@ -187,7 +189,12 @@ async fn attend(
                 core.look_around()
             }
             _ = wakers.signals.hang_up.recv() => {
-                reload(settings, core, orders);
+                notify("RELOADING=1");
+                reload.ask();
+                Ok(())
+            }
+            Some(read) = reload.done() => {
+                take_over(read, core, orders);
                 wakers.ears.follow(core.policy());
                 Ok(())
             }
@@ -285,18 +292,26 @@ fn earlier(due: Option<Instant>, learned: Learned) -> Option<Instant> {
     Some(due.map_or(at, |due| due.min(at)))
 }
 
-/// Reads the policy again; the old one stays when it is not valid.
-fn reload(settings: &Settings, core: &mut Core<Kernel>, orders: &watch::Sender<Orders>) {
-    notify("RELOADING=1");
-    match policy::load(&settings.config) {
-        Ok(policy) => match core.reload(policy) {
+/// Puts the policy in force that was read again; the old one stays when it is not valid.
+fn take_over(read: Read, core: &mut Core<Kernel>, orders: &watch::Sender<Orders>) {
+    match read {
+        Some(Ok(policy)) => match core.reload(policy) {
             Ok(()) => {
                 orders.send_replace(Orders::from(core.policy()));
+                for warning in &core.policy().warnings {
+                    tracing::warn!("{warning}");
+                }
                 tracing::info!("policy reloaded");
             }
             Err(error) => tracing::error!(error = %chain(&error), "the old policy stays in force"),
         },
-        Err(error) => tracing::error!("the old policy stays in force:\n{error}"),
+        Some(Err(errors)) => {
+            for found in errors.diagnostics() {
+                tracing::error!("{found}");
+            }
+            tracing::error!(found = errors.summary(), "the old policy stays in force");
+        }
+        None => {}
     }
     notify("READY=1");
 }

@@ -14,6 +14,7 @@ mod fragments;
 mod frame;
 mod held;
 mod message;
+mod past;
 mod stream;
 mod streams;
 
@@ -47,7 +48,7 @@ pub struct Overheard {
 /// What a frame brought.
 #[derive(Debug, Default)]
 pub struct Heard {
-    /// Answers that became whole with it, and name addresses.
+    /// Answers that became whole with it, or had when it came before, and name addresses.
     pub answers: Vec<Overheard>,
     /// Answers that became whole with it, and name none.
     pub ignored: u64,
@@ -55,6 +56,8 @@ pub struct Heard {
     pub unreadable: u64,
     /// Frames that wait for these answers. Without any answer, they wait for nothing.
     pub frames: Vec<HeldFrame>,
+    /// Whether these frames are a part of something that is not known, so that nobody can tell what they complete.
+    pub is_unjoined: bool,
     /// Answers before it of which a part never came.
     pub lost: u64,
     /// Frames that waited for those.
@@ -113,9 +116,11 @@ impl Listener {
                 let (device, resolver) = between(head);
                 let key = streams::Key { ifindex: head.ifindex, device, resolver, device_port };
                 let at = Moment::new(Duration::from_nanos(head.monotonic_ns));
-                let pushed = self.streams.push(key, (sequence, bytes), at);
+                let segment = stream::Segment { sequence, bytes, is_held: head.held != 0 };
+                let pushed = self.streams.push(key, segment, at);
                 heard.lost += pushed.lost;
-                for message in pushed.messages {
+                heard.is_unjoined = pushed.brought.is_unjoined;
+                for message in pushed.brought.messages {
                     note(head, (device_port, true), &message, heard);
                 }
             }

@@ -4,13 +4,17 @@
 //! begins with the length of a message. Where it comes late, what came before it does not look like the beginning of
 //! an answer, and waits for it. What cannot be continued for a while is forgotten, and the next segment begins anew;
 //! so does one that is far from the others, for it belongs to the next connection of the same ports.
+//!
+//! A segment that was held may be sent again, since it was dropped or because its sender is impatient, alone or together
+//! with what stands beside it. Whichever way, it is judged like the first one: by every message that it has a part in.
 
 use std::time::Duration;
 
+use super::past::{self, Past};
 use crate::reconcile::Moment;
 
 /// Bytes before a message: its length.
-const LENGTH_BYTES: usize = 2;
+pub(super) const LENGTH_BYTES: usize = 2;
 /// Bytes from which it can be told whether an answer begins with them: length, identifier, flags, questions.
 const OPENING_BYTES: usize = 8;
 /// Bytes that may wait for what stands before them: twice the longest message, and its length.
@@ -22,6 +26,27 @@ const FAR: u32 = 1 << 20;
 /// How long segments may wait for what stands before them.
 const STALL: Duration = Duration::from_secs(5);
 
+/// A part of a stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segment<'a> {
+    /// Sequence number of its first byte.
+    pub(super) sequence: u32,
+    /// The part.
+    pub(super) bytes: &'a [u8],
+    /// Whether it was held back.
+    pub(super) is_held: bool,
+}
+
+/// What a segment brought.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Brought {
+    /// Messages that are whole with it, or that it was a part of when it came before.
+    pub(super) messages: Vec<Vec<u8>>,
+    /// Whether nothing tells which messages the segment, which was held, is a part of: it came in the middle of a
+    /// connection that is not known, or again after too long or with another text.
+    pub(super) is_unjoined: bool,
+}
+
 /// A stream.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -29,6 +54,8 @@ pub(super) struct Stream {
     next: Option<u32>,
     /// The message that has begun, its length before it.
     begun: Vec<u8>,
+    /// The messages before it, where segments are held.
+    past: Past,
     /// Segments that came too early, with their sequence numbers.
     parked: Vec<(u32, Vec<u8>)>,
     /// When it last came further.
@@ -38,7 +65,7 @@ pub(super) struct Stream {
 impl Stream {
     /// A stream of which nothing is known.
     pub(super) const fn new(now: Moment) -> Self {
-        Self { next: None, begun: Vec::new(), parked: Vec::new(), progressed: now }
+        Self { next: None, begun: Vec::new(), past: Past::new(), parked: Vec::new(), progressed: now }
     }
 
     /// Whether a part of a message waits for the others.
@@ -48,11 +75,11 @@ impl Stream {
 
     /// Bytes that are kept.
     pub(super) fn bytes(&self) -> usize {
-        self.begun.len() + self.parked.iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
+        self.begun.len() + self.past.bytes() + self.parked.iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
     }
 
     /// Whether a segment cannot be joined to what is known.
-    pub(super) fn is_foreign(&self, (sequence, bytes): (u32, &[u8]), now: Moment) -> bool {
+    pub(super) fn is_foreign(&self, Segment { sequence, bytes, .. }: Segment<'_>, now: Moment) -> bool {
         let far = |from: u32| {
             let distance = sequence.wrapping_sub(from);
             distance > FAR && distance < FAR.wrapping_neg()
@@ -64,16 +91,22 @@ impl Stream {
             || self.parked.len() >= MAX_PARKED
     }
 
-    /// Takes up a segment; gives back the messages that are whole with it.
-    pub(super) fn push(&mut self, (sequence, bytes): (u32, &[u8]), now: Moment) -> Vec<Vec<u8>> {
+    /// Takes up a segment.
+    pub(super) fn push(&mut self, segment: Segment<'_>, now: Moment) -> Brought {
+        let Segment { sequence, bytes, is_held } = segment;
         if bytes.is_empty() {
-            return Vec::new();
+            return Brought::default();
         }
+        let again = if is_held { self.again(segment) } else { Some(Vec::new()) };
         self.parked.push((sequence, bytes.to_vec()));
         if self.next.is_none() {
-            self.next = self.beginning();
+            let (first, opening) = self.opening();
+            self.next = opens_answer(&opening).then_some(first);
+            if self.next.is_none() {
+                return Brought { messages: Vec::new(), is_unjoined: is_held && !may_open_answer(&opening) };
+            }
         }
-        let Some(mut next) = self.next else { return Vec::new() };
+        let Some(mut next) = self.next else { return Brought::default() };
         let before = next;
         while let Some(bytes) = take_at(&mut self.parked, next) {
             next = next.wrapping_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
@@ -83,14 +116,33 @@ impl Stream {
         if next != before {
             self.progressed = now;
         }
-        self.whole_messages()
+        let is_unjoined = again.is_none();
+        let messages = again.unwrap_or_default().into_iter().chain(self.whole_messages(is_held)).collect();
+        Brought { messages, is_unjoined }
     }
 
-    /// The first sequence number that is known, if an answer begins there.
-    fn beginning(&self) -> Option<u32> {
-        let (reference, _) = *self.parked.first()?;
-        let distance = |sequence: u32| sequence.wrapping_sub(reference).cast_signed();
-        let first = self.parked.iter().map(|(sequence, _)| *sequence).min_by_key(|sequence| distance(*sequence))?;
+    /// The messages that a segment was a part of when it came before; [`None`] when that is not known.
+    fn again(&self, Segment { sequence, bytes, .. }: Segment<'_>) -> Option<Vec<Vec<u8>>> {
+        let Some(next) = self.next else { return Some(Vec::new()) };
+        let behind = usize::try_from(next.wrapping_sub(sequence).cast_signed()).unwrap_or(0);
+        if behind == 0 {
+            return Some(Vec::new());
+        }
+        let known = bytes.get(..behind).unwrap_or(bytes);
+        if let Some(from) = self.begun.len().checked_sub(behind) {
+            // A part of the message that is not whole yet.
+            return self.begun.get(from..).is_some_and(|begun| begun.starts_with(known)).then(Vec::new);
+        }
+        self.past.messages_of(known, behind - self.begun.len(), &self.begun)
+    }
+
+    /// The first sequence number that is known, and the bytes from there on, as far as they show whether an answer begins
+    /// there.
+    fn opening(&self) -> (u32, Vec<u8>) {
+        let Some((reference, _)) = self.parked.first() else { return (0, Vec::new()) };
+        let distance = |sequence: u32| sequence.wrapping_sub(*reference).cast_signed();
+        let each = self.parked.iter().map(|(sequence, _)| *sequence);
+        let first = each.min_by_key(|sequence| distance(*sequence)).unwrap_or(*reference);
         let (mut parked, mut next, mut opening) = (self.parked.clone(), first, Vec::new());
         while opening.len() < OPENING_BYTES
             && let Some(bytes) = take_at(&mut parked, next)
@@ -98,18 +150,22 @@ impl Stream {
             next = next.wrapping_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
             opening.extend(bytes);
         }
-        opens_answer(&opening).then_some(first)
+        (first, opening)
     }
 
-    fn whole_messages(&mut self) -> Vec<Vec<u8>> {
+    fn whole_messages(&mut self, is_held: bool) -> Vec<Vec<u8>> {
         let (mut messages, mut at) = (Vec::new(), 0);
-        while let Some((length, rest)) = self.begun.get(at..).and_then(|rest| rest.split_first_chunk::<LENGTH_BYTES>())
-            && let Some(message) = rest.get(..usize::from(u16::from_be_bytes(*length)))
-        {
+        while let Some(message) = past::message_at(&self.begun, at) {
             messages.push(message.to_vec());
             at += LENGTH_BYTES + message.len();
         }
-        self.begun.drain(..at);
+        let whole = self.begun.drain(..at);
+        if is_held {
+            self.past.extend(whole.as_slice());
+        } else if at > 0 {
+            // What follows would not stand where it stood in the stream.
+            self.past = Past::new();
+        }
         messages
     }
 }
@@ -136,8 +192,14 @@ fn take_at(parked: &mut Vec<(u32, Vec<u8>)>, at: u32) -> Option<Vec<u8>> {
 
 /// Whether these bytes are the length of a message and the beginning of an answer to one question.
 fn opens_answer(bytes: &[u8]) -> bool {
-    let Some(&[high, low, _, _, flags, _, q_high, q_low]) = bytes.first_chunk::<OPENING_BYTES>() else { return false };
+    bytes.len() >= OPENING_BYTES && may_open_answer(bytes)
+}
+
+/// Whether an answer to one question can begin with these bytes, its length before it: there may be few of them.
+fn may_open_answer(bytes: &[u8]) -> bool {
     // A header and the shortest question.
-    let long_enough = u16::from_be_bytes([high, low]) >= 17;
-    long_enough && flags & 0xf8 == 0x80 && [q_high, q_low] == [0, 1]
+    let is_long_enough = bytes.first_chunk().is_none_or(|length| u16::from_be_bytes(*length) >= 17);
+    let is_answer = bytes.get(4).is_none_or(|flags| flags & 0xf8 == 0x80);
+    let questions = bytes.get(6..).unwrap_or_default();
+    is_long_enough && is_answer && questions.iter().zip([0, 1]).all(|(byte, expected)| *byte == expected)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::stream::Stream;
+use super::stream::{Brought, Segment, Stream};
 use crate::reconcile::Moment;
 
 /// Streams that are kept.
@@ -32,8 +32,8 @@ pub(super) struct Key {
 /// What a segment brought.
 #[derive(Debug, Default)]
 pub(super) struct Pushed {
-    /// Messages that are whole with it.
-    pub(super) messages: Vec<Vec<u8>>,
+    /// Messages that it is a part of.
+    pub(super) brought: Brought,
     /// Streams that were given up for it in the middle of a message.
     pub(super) lost: u64,
 }
@@ -48,14 +48,14 @@ pub(super) struct Streams {
 
 impl Streams {
     /// Takes up a segment.
-    pub(super) fn push(&mut self, key: Key, segment: (u32, &[u8]), now: Moment) -> Pushed {
+    pub(super) fn push(&mut self, key: Key, segment: Segment<'_>, now: Moment) -> Pushed {
         let mut pushed = Pushed::default();
         let mut stream = self.take(&key).unwrap_or_else(|| Stream::new(now));
         if stream.is_foreign(segment, now) {
             pushed.lost += u64::from(stream.is_pending());
             stream = Stream::new(now);
         }
-        pushed.messages = stream.push(segment, now);
+        pushed.brought = stream.push(segment, now);
         while self.streams.len() >= MAX_STREAMS || self.bytes + stream.bytes() > MAX_BYTES {
             let Some(idlest) = self.streams.iter().min_by_key(|(_, stream)| stream.progressed) else { break };
             let idlest = *idlest.0;

@@ -10,6 +10,8 @@ use zerocopy::FromZeros;
 
 use super::*;
 
+mod again;
+
 const DEVICE: [u8; 4] = [10, 20, 0, 5];
 const RESOLVER: [u8; 4] = [20, 40, 0, 53];
 const PORT: u16 = 5555;
@@ -198,10 +200,10 @@ fn a_stream_that_began_in_the_middle_of_a_message_goes_on_after_a_while() {
 fn only_the_frame_that_completes_an_answer_waits_for_it() {
     let stream = framed(&answer(1, 200));
     let mut listener = Listener::default();
-    let frames = [segment(1, &stream[..1000]), segment(1001, &stream[1000..]), segment(1, &stream[..1000])];
+    let frames = [segment(1, &stream[..1000]), segment(1001, &stream[1000..])];
     let heard = frames.each_ref().map(|frame| listener.hear(&held(frame), frame));
-    assert_eq!(heard.each_ref().map(|heard| heard.answers.len()), [0, 1, 0]);
-    assert_eq!(heard.map(|heard| heard.frames.len()), [1, 1, 1]);
+    assert_eq!(heard.each_ref().map(|heard| heard.answers.len()), [0, 1]);
+    assert_eq!(heard.map(|heard| heard.frames.len()), [1, 1]);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What only all groups together can tell: names that are given twice, subnets that overlap or are reserved.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    net::IpAddr,
     ops::Range,
 };
 
@@ -19,6 +20,7 @@ use super::{
 pub(super) fn check(groups: &[Written], reserved: &Reserved, findings: &mut Findings) {
     names(groups, findings);
     overlaps(groups, findings);
+    resolvers(groups, findings);
     for written in groups {
         unreached(written, reserved, findings);
     }
@@ -40,7 +42,7 @@ fn unreached(written: &Written, reserved: &Reserved, findings: &mut Findings) {
         Target::Name(_) => None,
     });
     let sources = group.inbound.iter().zip(&written.inbound_at).map(|(rule, at)| (rule.from, at));
-    let servers = written.servers.iter().filter_map(|server| match server.value {
+    let servers = written.resolvers.iter().chain(&written.dhcp_servers).filter_map(|server| match server.value {
         Server::Address(address) => Some((IpNet::from(address), &server.span)),
         Server::Gateway => None,
     });
@@ -51,6 +53,28 @@ fn unreached(written: &Written, reserved: &Reserved, findings: &mut Findings) {
             findings.error(at, message, "remove it: that prefix is denied on device ports, whatever the rules say");
         }
     }
+}
+
+/// Resolvers among the devices: what could pass for their answers never comes in on a device port.
+fn resolvers(groups: &[Written], findings: &mut Findings) {
+    let mut subnets = BTreeSet::new();
+    subnets.extend(groups.iter().flat_map(|written| &written.group.subnets).copied());
+    for server in groups.iter().flat_map(|written| &written.resolvers) {
+        let Server::Address(address) = server.value else { continue };
+        let Some(subnet) = holder(address, &subnets) else { continue };
+        let message = format!(
+            "the resolver `{address}` lies in the device subnet {subnet}: unless it is the gateway itself, its answers \
+             are denied, since none may come in on a device port"
+        );
+        let remedy = "write \"gateway\" if that is meant, or name a resolver that is behind no device port";
+        findings.warn(&server.span, message, remedy);
+    }
+}
+
+/// The narrowest of the prefixes that holds the address.
+fn holder(address: IpAddr, prefixes: &BTreeSet<IpNet>) -> Option<IpNet> {
+    let mut wider = std::iter::successors(Some(IpNet::from(address)), IpNet::supernet);
+    wider.find(|net| prefixes.contains(net))
 }
 
 fn names(groups: &[Written], findings: &mut Findings) {

@@ -2,9 +2,12 @@
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, renderer::DecorStyle};
+use annotate_snippets::{Level, Renderer, renderer::DecorStyle};
 
-use super::wrap::{plain, wrap};
+use super::{
+    excerpt,
+    wrap::{plain, wrap},
+};
 
 /// A text that was read, and what it is called.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,16 +16,27 @@ pub struct Source {
     text: String,
     /// Byte offsets at which lines begin; never empty.
     line_starts: Vec<usize>,
+    /// Whether diagnostics may show lines of it.
+    is_shown: bool,
 }
 
 impl Source {
     /// A text and what it is called.
     #[must_use]
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        let text = text.into();
+        Arc::new(Self::with(path.into(), text.into(), true))
+    }
+
+    /// A text that may be somebody's secret: diagnostics name places in it, and show nothing of it.
+    #[must_use]
+    pub fn unshown(path: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self::with(path.into(), text.into(), false))
+    }
+
+    fn with(path: String, text: String, is_shown: bool) -> Self {
         let after_newline = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let line_starts = std::iter::once(0).chain(after_newline).collect();
-        Arc::new(Self { path: path.into(), text, line_starts })
+        Self { path, text, line_starts, is_shown }
     }
 
     /// What it is called.
@@ -37,17 +51,28 @@ impl Source {
         &self.text
     }
 
+    /// Line of a byte offset, from 1.
+    #[must_use]
+    pub fn line(&self, offset: usize) -> usize {
+        let offset = self.clamp(offset);
+        self.line_starts.partition_point(|start| *start <= offset)
+    }
+
     /// Line and column of a byte offset, both from 1; the column counts characters.
     #[must_use]
     pub fn position(&self, offset: usize) -> (usize, usize) {
-        let offset = self.clamp(offset);
-        let line = self.line_starts.partition_point(|start| *start <= offset);
+        let (offset, line) = (self.clamp(offset), self.line(offset));
         let start = line.checked_sub(1).and_then(|index| self.line_starts.get(index)).copied().unwrap_or(0);
         (line, self.text.get(start..offset).unwrap_or_default().chars().count() + 1)
     }
 
+    /// Whether diagnostics may show lines of it.
+    pub(super) const fn is_shown(&self) -> bool {
+        self.is_shown
+    }
+
     /// The whole lines that a span touches.
-    fn lines(&self, span: &Range<usize>) -> Range<usize> {
+    pub(super) fn lines(&self, span: &Range<usize>) -> Range<usize> {
         let begin = self.line_starts.partition_point(|start| *start <= span.start);
         let end = self.line_starts.partition_point(|start| *start <= span.end);
         let start = begin.checked_sub(1).and_then(|index| self.line_starts.get(index)).copied().unwrap_or(0);
@@ -55,7 +80,7 @@ impl Source {
     }
 
     /// The nearest character boundary that is not behind the offset.
-    fn clamp(&self, offset: usize) -> usize {
+    pub(super) fn clamp(&self, offset: usize) -> usize {
         (0..=offset.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0)
     }
 }
@@ -131,11 +156,6 @@ impl Diagnostic {
         (wrap(&plain(&self.message), title, title).join("\n"), remedy)
     }
 
-    /// Whether another place is in the same text.
-    fn is_beside(&self, other: &Place) -> bool {
-        self.place.as_ref().is_some_and(|place| place.source == other.source)
-    }
-
     fn render_with(&self, renderer: Renderer) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
@@ -143,19 +163,14 @@ impl Diagnostic {
         };
         let (title, remedy) = self.texts();
         let mut group = level.primary_title(title).elements(None::<annotate_snippets::Message<'_>>);
+        let related = self.related.as_ref().map(|(other, how)| (other, how.as_str()));
+        let beside =
+            related.filter(|(other, _)| self.place.as_ref().is_some_and(|place| excerpt::are_close(place, other)));
         if let Some(place) = &self.place {
-            let beside = self.related.as_ref().filter(|(other, _)| self.is_beside(other));
-            let excerpt = Excerpt::new(place, beside.map(|(other, _)| other));
-            let mut main = excerpt.snippet().annotation(AnnotationKind::Primary.span(excerpt.span(place)));
-            if let Some((other, how)) = beside {
-                main = main.annotation(AnnotationKind::Context.span(excerpt.span(other)).label(how.as_str()));
-            }
-            group = group.element(main);
+            group = excerpt::add_to(group, place, beside);
         }
-        if let Some((other, how)) = self.related.as_ref().filter(|(other, _)| !self.is_beside(other)) {
-            let excerpt = Excerpt::new(other, None);
-            let annotation = AnnotationKind::Context.span(excerpt.span(other)).label(how.as_str());
-            group = group.element(excerpt.snippet().annotation(annotation));
+        if let (Some((other, how)), None) = (related, beside) {
+            group = excerpt::add_related_to(group, other, how);
         }
         if let Some(remedy) = remedy {
             group = group.element(Level::HELP.message(remedy));
@@ -166,50 +181,15 @@ impl Diagnostic {
 
 /// Columns before the remedy: the gutter of line numbers, and `= help: `.
 fn help_columns(place: Option<&Place>) -> usize {
-    let line = place.map_or(1, |place| place.source.position(place.span.start).0);
+    let line = place.map_or(1, |place| place.source.line(place.span.start));
     line.to_string().len() + " = help: ".len()
-}
-
-/// The lines that a diagnostic is about: the renderer would look at every line of the text, for every diagnostic.
-struct Excerpt<'a> {
-    source: &'a Source,
-    lines: Range<usize>,
-}
-
-impl<'a> Excerpt<'a> {
-    fn new(place: &'a Place, beside: Option<&Place>) -> Self {
-        let (main, other) = (visible(place), beside.map(visible));
-        let start = other.as_ref().map_or(main.start, |other| other.start.min(main.start));
-        let end = other.map_or(main.end, |other| other.end.max(main.end));
-        Self { source: &place.source, lines: place.source.lines(&(start..end)) }
-    }
-
-    fn snippet(&self) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-        let text = self.source.text().get(self.lines.clone()).unwrap_or_default();
-        Snippet::source(text).line_start(self.source.position(self.lines.start).0).path(self.source.path())
-    }
-
-    /// The visible part of a place in it.
-    fn span(&self, place: &Place) -> Range<usize> {
-        let span = visible(place);
-        span.start - self.lines.start..span.end - self.lines.start
-    }
-}
-
-/// The span, cut to the text and to its first line: a table that spans half a file is shown by its head.
-fn visible(place: &Place) -> Range<usize> {
-    let source = &place.source;
-    let start = source.clamp(place.span.start);
-    let end = source.clamp(place.span.end).max(start);
-    let text = source.text().get(start..end).unwrap_or_default();
-    start..start + text.find(['\n', '\r']).unwrap_or(text.len())
 }
 
 impl fmt::Display for Diagnostic {
     /// One line: `policy.toml:3:7: error: what is wrong (what to do)`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let (Some(place), Some((line, column))) = (&self.place, self.position()) {
-            write!(formatter, "{}:{line}:{column}: ", place.source.path())?;
+            write!(formatter, "{}:{line}:{column}: ", plain(place.source.path()))?;
         }
         write!(formatter, "{}: {}", self.severity.word(), plain(&self.message))?;
         match &self.remedy {

@@ -80,14 +80,30 @@ impl From<FileError> for Diagnostic {
 ///
 /// When it is not readable, not regular, too large or not UTF-8. Nothing but a regular file is opened.
 pub(super) fn read(path: &Path) -> Result<Arc<Source>, FileError> {
+    text(path, Source::new)
+}
+
+/// As [`read`], where nobody has said yet that the text may be shown.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(super) fn read_unshown(path: &Path) -> Result<Arc<Source>, FileError> {
+    text(path, Source::unshown)
+}
+
+fn text(path: &Path, source: fn(String, String) -> Arc<Source>) -> Result<Arc<Source>, FileError> {
     let bytes = bytes(path)?;
     let name = path.display().to_string();
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(Source::new(name, text.strip_prefix('\u{feff}').unwrap_or(&text))),
+        Ok(text) => match text.strip_prefix('\u{feff}') {
+            Some(text) => Ok(source(name, text.to_owned())),
+            None => Ok(source(name, text)),
+        },
         Err(error) => {
             let start = error.utf8_error().valid_up_to();
             // The lossy text has a place for the bad bytes, and is the same before them.
-            let source = Source::new(name, String::from_utf8_lossy(error.as_bytes()));
+            let source = source(name, String::from_utf8_lossy(error.as_bytes()).into_owned());
             Err(FileError::Encoding { at: Place { source, span: start..start + '\u{fffd}'.len_utf8() } })
         }
     }

@@ -6,6 +6,9 @@ use toml::de::DeTable;
 
 use super::diagnostic::{Diagnostic, Place, Severity, Source};
 
+/// What the parser says of a key that is there twice.
+const DUPLICATE: &str = "duplicate key";
+
 /// A value and the bytes it was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Located<T> {
@@ -48,7 +51,7 @@ impl Findings {
 
     /// Line of a place, from 1.
     pub(super) fn line(&self, span: &Range<usize>) -> usize {
-        self.source.position(span.start).0
+        self.source.line(span.start)
     }
 
     /// An error at a place, and what to do about it.
@@ -86,6 +89,12 @@ impl Findings {
         self.found.extend(diagnostics);
     }
 
+    /// Where the text is first no TOML.
+    pub(super) fn broken_at(&self) -> Option<&Place> {
+        let places = self.found.iter().filter(|_| self.broken_syntax).filter_map(|found| found.place.as_ref());
+        places.min_by_key(|place| place.span.start)
+    }
+
     /// Whether an error was found.
     pub(super) fn has_errors(&self) -> bool {
         self.found.iter().any(|found| found.severity == Severity::Error)
@@ -108,7 +117,13 @@ impl Findings {
             self.broken_syntax = true;
             let span = error.span().unwrap_or(0..0);
             let message = error.message().lines().collect::<Vec<_>>().join(", ");
-            self.error(&span, message, "correct the TOML syntax here");
+            match text.get(span.clone()).filter(|_| message == DUPLICATE) {
+                Some(key) => {
+                    let message = format!("`{key}` is there twice: a table holds each key once");
+                    self.error(&span, message, "remove one of the two, or put what they hold under one");
+                }
+                None => self.error(&span, message, "correct the TOML syntax here"),
+            }
         }
         Located { span: table.span(), value: table.into_inner() }
     }

@@ -229,6 +229,15 @@ pub struct InboundRule {
     pub purpose: Option<String>,
 }
 
+/// A profile that a group uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedProfile {
+    /// Its version.
+    pub version: String,
+    /// Until when it is valid with the options that were chosen: `2031-07-31`.
+    pub valid_until: String,
+}
+
 /// A set of device subnets with one policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
@@ -258,8 +267,8 @@ pub struct Group {
     pub rules: Vec<Rule>,
     /// Who may open flows to its devices.
     pub inbound: Vec<InboundRule>,
-    /// Profiles it uses: name and version.
-    pub profiles: BTreeMap<String, String>,
+    /// Profiles that it uses, by name.
+    pub profiles: BTreeMap<String, UsedProfile>,
 }
 
 impl Group {

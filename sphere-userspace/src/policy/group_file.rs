@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::{Range, RangeInclusive},
+    rc::Rc,
     time::Duration,
 };
 
@@ -11,10 +12,10 @@ use ipnet::{IpNet, Ipv4Net};
 use super::{
     document::{Fields, Value},
     findings::{Findings, Located},
-    group::{DnsPolicy, Group, GroupName, Mode, Rule, Server, Unlearned},
+    group::{DnsPolicy, Group, GroupName, Mode, Rule, Server, Unlearned, UsedProfile},
     port::InterfaceName,
     port_file,
-    profile::{self, Library},
+    profile::{self, Library, Profile},
     profile_choice, rule_file, values,
 };
 
@@ -32,8 +33,10 @@ pub(super) struct Written {
     pub(super) rules_at: Vec<Range<usize>>,
     /// Where each inbound rule stands.
     pub(super) inbound_at: Vec<Range<usize>>,
-    /// Resolvers and DHCP servers that it names.
-    pub(super) servers: Vec<Located<Server>>,
+    /// Resolvers that it names.
+    pub(super) resolvers: Vec<Located<Server>>,
+    /// DHCP servers that it names.
+    pub(super) dhcp_servers: Vec<Located<Server>>,
     /// Prefixes that its profiles reserve, at the names of the profiles.
     pub(super) reserved: Vec<Located<Ipv4Net>>,
 }
@@ -66,27 +69,27 @@ pub(super) fn group(
     let (rules, profiles) = rules(&mut fields, findings, library);
     let (rules_at, rules) = rules.into_iter().map(|rule| (rule.span, rule.value)).unzip();
     let (name, name_at) = name.map_or_else(|| (GroupName::unknown(), None), |name| (name.value, Some(name.span)));
-    let servers = [&resolvers, &dhcp_servers].into_iter().flatten().flatten().cloned().collect();
-    let addresses = |servers: Vec<Located<Server>>| servers.into_iter().map(|server| server.value).collect();
+    let addresses = |servers: &Vec<Located<Server>>| servers.iter().map(|server| server.value).collect();
     let group = Group {
         name,
         mode: mode.unwrap_or(Mode::Enforce),
         interfaces: interfaces.iter().map(|interface| interface.value.clone()).collect(),
         subnets: subnets.iter().map(|subnet| subnet.value).collect(),
-        resolvers: resolvers.map_or_else(|| defaults.clone(), addresses),
+        resolvers: resolvers.as_ref().map_or_else(|| defaults.clone(), addresses),
         dns: dns.unwrap_or_default(),
         dns_hold,
         dns_unlearned,
         learn: learn.unwrap_or(Group::DEFAULT_LEARN),
-        dhcp_servers: dhcp_servers.map_or_else(|| BTreeSet::from([Server::Gateway]), addresses),
+        dhcp_servers: dhcp_servers.as_ref().map_or_else(|| BTreeSet::from([Server::Gateway]), addresses),
         gateway_access: gateway_access.unwrap_or(true),
         rules,
         inbound,
-        profiles: profiles.versions,
+        profiles: profiles.profiles,
     };
     let at = fields.span().clone();
     let reserved = profiles.reserved;
-    Written { group, name_at, at, interfaces, subnets, rules_at, inbound_at, servers, reserved }
+    let (resolvers, dhcp_servers) = (resolvers.unwrap_or_default(), dhcp_servers.unwrap_or_default());
+    Written { group, name_at, at, interfaces, subnets, rules_at, inbound_at, resolvers, dhcp_servers, reserved }
 }
 
 /// Reads what the devices may reach: rules of the group's own, and those of its profiles.
@@ -141,7 +144,17 @@ fn interfaces(value: &Value<'_>, findings: &mut Findings) -> Vec<Located<Interfa
     if list.is_empty() {
         findings.error(value.span(), "the group is behind no interface", "name the device port, such as \"lan0\"");
     }
-    list.iter().filter_map(|name| port_file::interface_name(name, findings)).collect()
+    let mut interfaces: Vec<Located<InterfaceName>> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for interface in list.iter().filter_map(|name| port_file::interface_name(name, findings)).collect::<Vec<_>>() {
+        if seen.insert(interface.value.clone()) {
+            interfaces.push(interface);
+        } else {
+            let message = format!("the interface `{}` is named twice", interface.value);
+            findings.error(&interface.span, message, "remove one of the two");
+        }
+    }
+    interfaces
 }
 
 fn subnets(value: &Value<'_>, findings: &mut Findings) -> Vec<Located<IpNet>> {
@@ -166,7 +179,7 @@ fn subnets(value: &Value<'_>, findings: &mut Findings) -> Vec<Located<IpNet>> {
 #[derive(Default)]
 struct Used {
     rules: Vec<Located<Rule>>,
-    versions: BTreeMap<String, String>,
+    profiles: BTreeMap<String, UsedProfile>,
     reserved: Vec<Located<Ipv4Net>>,
     /// Profiles that could not be read: their options are unknown.
     unusable: usize,
@@ -189,7 +202,7 @@ fn profiles(fields: &mut Fields<'_>, findings: &mut Findings, library: &mut Libr
             used.unusable += 1;
             continue;
         }
-        if used.versions.insert(profile.name.clone(), profile.version.clone()).is_some() {
+        if loaded.iter().any(|(there, _): &(Rc<Profile>, _)| there.name == profile.name) {
             let remedy = "remove one of the two";
             findings.error(&at, format!("the profile `{}` is named twice", profile.name), remedy);
             continue;
@@ -211,7 +224,8 @@ fn profiles(fields: &mut Fields<'_>, findings: &mut Findings, library: &mut Libr
         let table = options.get(profile.name.as_str());
         let table = table.and_then(|value| value.table("the options of a profile", findings));
         let chosen = profile_choice::choose(&profile, &at, table, findings);
-        library.check_dates(&profile, &chosen, findings);
+        let valid_until = library.check_dates(&profile, &chosen, findings).to_string();
+        used.profiles.insert(profile.name.clone(), UsedProfile { version: profile.version.clone(), valid_until });
         used.rules.extend(profile::expand(&profile, &chosen, (&at, findings)));
     }
     used

@@ -14,7 +14,7 @@ use super::{
     Policy, across,
     date::Date,
     diagnostic::{self, PolicyErrors, Severity, Source},
-    document::Fields,
+    document::{Fields, Value},
     file,
     findings::Findings,
     group::Server,
@@ -25,6 +25,7 @@ use super::{
     reserved::Reserved,
     room,
     settings_file::{self, LimitPlaces},
+    sources,
 };
 
 /// Version of the policy format.
@@ -59,7 +60,7 @@ fn read(source: &Arc<Source>, mut library: Library<'_>) -> Result<Policy, Policy
     let table = findings.parse(source.text());
     let mut fields = Fields::new(&table.value, 0..0, "the policy");
     if let Some(value) = fields.require("version", &mut findings) {
-        value.integer(FORMAT..=FORMAT, &mut findings);
+        check_version(&value, &mut findings);
     }
     let mut policy = Policy::default();
     let limit_places = settings(&mut fields, &mut policy, &mut findings);
@@ -83,8 +84,13 @@ fn read(source: &Arc<Source>, mut library: Library<'_>) -> Result<Policy, Policy
     across::check(&groups, &Reserved::new(policy.reserved.iter().copied()), &mut findings);
     room::check_groups(&groups, &mut findings);
     policy.interfaces = ports(&groups, interfaces, &mut findings);
+    let ports = sources::ports(&groups);
     policy.groups = groups.into_iter().map(|written| written.group).collect();
     room::check_limits(&policy, &limit_places, &mut findings);
+    if !findings.has_errors() {
+        // Before that, nobody can tell what will be on which port.
+        sources::warn(&ports, (&policy, &limit_places), &mut findings);
+    }
     let mut diagnostics = findings.into_diagnostics();
     if diagnostics.iter().any(|found| found.severity == Severity::Error) {
         return Err(PolicyErrors::new(diagnostics));
@@ -92,6 +98,19 @@ fn read(source: &Arc<Source>, mut library: Library<'_>) -> Result<Policy, Policy
     diagnostic::sort(&mut diagnostics);
     policy.warnings = diagnostics;
     Ok(policy)
+}
+
+/// The version of the format, which is not that of Sphere.
+fn check_version(value: &Value<'_>, findings: &mut Findings) {
+    match value.integer(0..=u32::MAX, findings) {
+        None | Some(FORMAT) => {}
+        Some(other) => {
+            let message =
+                format!("the policy says that it is of format {other}, and this Sphere reads format {FORMAT}");
+            let remedy = format!("write `version = {FORMAT}`, or use a Sphere that reads format {other}");
+            findings.error(value.span(), message, remedy);
+        }
+    }
 }
 
 /// Reads the tables about the gateway as a whole; gives back where the limits stand.

@@ -9,6 +9,7 @@ mod across;
 mod date;
 mod diagnostic;
 mod document;
+mod excerpt;
 mod file;
 mod findings;
 mod group;
@@ -21,6 +22,7 @@ mod profile;
 mod profile_choice;
 mod profile_file;
 mod profile_option;
+mod profile_source;
 mod reserved;
 mod room;
 mod room_of_names;
@@ -28,6 +30,7 @@ mod rule_file;
 mod service;
 mod settings;
 mod settings_file;
+mod sources;
 mod suggest;
 mod values;
 mod wrap;
@@ -35,14 +38,17 @@ mod wrap;
 use std::collections::BTreeSet;
 
 pub use diagnostic::{Diagnostic, Place, PolicyErrors, Severity, Source};
-pub use group::{DnsPolicy, Group, GroupName, InboundRule, Mode, Need, Origin, Rule, Server, Target, Unlearned};
+pub use group::{
+    DnsPolicy, Group, GroupName, InboundRule, Mode, Need, Origin, Rule, Server, Target, Unlearned, UsedProfile,
+};
 use ipnet::Ipv4Net;
 pub use load::{load, parse};
 pub use name::{DomainName, NameError, NamePattern};
-pub use port::{AttachMode, Interface, InterfaceName, OtherSources};
+pub use port::{AttachMode, Interface, InterfaceName, OtherSources, unjudged_sources};
 pub use service::{PortMatch, Protocol, Service, ServiceError};
 pub use settings::{DaemonSettings, DeniedSink, FlowTimeouts, Limits, ResolverSettings};
-pub(crate) use wrap::wrap;
+pub use wrap::plain;
+pub(crate) use wrap::{is_plain, wrap};
 
 /// What the gateway is to enforce.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -78,6 +78,22 @@ impl OtherSources {
     }
 }
 
+/// What it means that sources in no device subnet pass on a port, and what ends it; [`None`] when none of either family
+/// pass.
+#[must_use]
+pub fn unjudged_sources(port: &str, v4: OtherSources, v6: OtherSources) -> Option<(String, String)> {
+    let (families, keys) = match (v4 != OtherSources::Deny, v6 != OtherSources::Deny) {
+        (false, false) => return None,
+        (true, false) => ("IPv4", "`other_sources = \"deny\"`"),
+        (false, true) => ("IPv6", "`other_sources_v6 = \"deny\"`"),
+        (true, true) => ("IPv4 and IPv6", "`other_sources = \"deny\"` and `other_sources_v6 = \"deny\"`"),
+    };
+    let message = format!(
+        "{families} sources in no device subnet pass on `{port}`: a device that takes such an address is not judged"
+    );
+    Some((message, format!("set {keys} for `{port}` in [[interface]], unless hosts that are no devices use the port")))
+}
+
 /// A device port: an interface that the programs guard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {

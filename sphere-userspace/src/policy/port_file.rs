@@ -42,5 +42,10 @@ pub(super) fn interface_name(value: &Value<'_>, findings: &mut Findings) -> Opti
         let remedy = "use the name that `ip link` shows: 1 to 15 characters, no `/`, `:` or blank";
         findings.error(&text.span, format!("`{}` is no interface name", text.value), remedy);
     }
+    if text.value == "lo" {
+        let remedy = "name the interface that the devices are connected to";
+        findings.error(&text.span, "no device is behind `lo`: it is the gateway's loopback interface", remedy);
+        return None;
+    }
     name.map(|value| Located { value, span: text.span })
 }

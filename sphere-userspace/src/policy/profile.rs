@@ -21,20 +21,14 @@ use ipnet::Ipv4Net;
 
 use super::{
     date::Date,
-    diagnostic::Source,
-    file,
     findings::{Findings, Located},
     group::{Need, Origin, Rule, Target},
     name::{DomainName, NamePattern},
     profile_choice::Chosen,
-    profile_file,
+    profile_file, profile_source,
     service::Service,
     values,
 };
-
-/// Profiles that ship with the daemon: name and text.
-const SHIPPED: &[(&str, &str)] =
-    &[("azure-sphere", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../profiles/azure-sphere.toml")))];
 
 /// Where profiles are found: the shipped ones by name, others by path beside the policy.
 pub(super) struct Library<'a> {
@@ -103,7 +97,7 @@ impl<'a> Library<'a> {
         let profile = match self.read.get(name.value) {
             Some(profile) => profile.clone()?,
             None => {
-                let source = self.source(name, findings)?;
+                let source = profile_source::find(self.directory, name, findings)?;
                 let mut own = Findings::new(Arc::clone(&source));
                 let profile = profile_file::read(&source, &mut own).filter(|_| !own.has_errors()).map(Rc::new);
                 findings.extend(own.into_diagnostics());
@@ -116,15 +110,18 @@ impl<'a> Library<'a> {
         Some(profile)
     }
 
-    /// Warns of what was chosen and is past its date.
-    pub(super) fn check_dates(&self, profile: &Profile, chosen: &Chosen, findings: &mut Findings) {
+    /// Warns of what was chosen and is past its date. Gives back until when all of it is valid.
+    pub(super) fn check_dates(&self, profile: &Profile, chosen: &Chosen, findings: &mut Findings) -> Date {
+        let mut all_until = profile.valid_until;
         for (option, word) in &chosen.words {
             let Some(Kind::Choice { valid_until, .. }) = profile.options.get(option) else { continue };
             let what = || format!("`{option} = \"{}\"` of the profile `{}`", word.value, profile.name);
             if let Some(date) = valid_until.get(&word.value) {
                 self.warn_if_past(*date, what, (&word.span, findings));
+                all_until = all_until.min(*date);
             }
         }
+        all_until
     }
 
     fn warn_if_past(&self, date: Date, what: impl FnOnce() -> String, (at, findings): (&Range<usize>, &mut Findings)) {
@@ -132,33 +129,6 @@ impl<'a> Library<'a> {
             let message = format!("{} was valid until {date}", what());
             findings.warn(at, message, "look for a newer one: endpoints may have changed");
         }
-    }
-
-    fn source(&self, name: &Located<&str>, findings: &mut Findings) -> Option<Arc<Source>> {
-        match SHIPPED.iter().find(|(shipped, _)| *shipped == name.value) {
-            Some((shipped, text)) => Some(Source::new(format!("profile {shipped}"), *text)),
-            None => self.file(name, findings),
-        }
-    }
-
-    fn file(&self, name: &Located<&str>, findings: &mut Findings) -> Option<Arc<Source>> {
-        let known: Vec<&str> = SHIPPED.iter().map(|(shipped, _)| *shipped).collect();
-        let is_path = name.value.contains(['/', '.']);
-        let (Some(directory), true) = (self.directory, is_path) else {
-            let remedy = format!("use one of: {}; or the path of a profile file", known.join(", "));
-            findings.error(&name.span, format!("unknown profile `{}`", name.value), remedy);
-            return None;
-        };
-        let path = directory.join(name.value.strip_prefix("./").unwrap_or(name.value));
-        match file::read(&path) {
-            Ok(source) => return Some(source),
-            Err(error) if error.place().is_some() => findings.extend(vec![error.into()]),
-            Err(error) => {
-                let remedy = format!("{}; a path is relative to the policy file", error.remedy());
-                findings.error(&name.span, format!("the profile cannot be used: {error}"), remedy);
-            }
-        }
-        None
     }
 }
 

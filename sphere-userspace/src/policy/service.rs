@@ -76,6 +76,9 @@ pub enum ServiceError {
     /// Not 1 to 65535.
     #[error("`{0}` is no port")]
     Port(String),
+    /// Zeros before the number of the port.
+    #[error("`{0}` has leading zeros")]
+    LeadingZeros(String),
     /// A port range.
     #[error("`{0}` is a range of ports")]
     Range(String),
@@ -93,6 +96,7 @@ impl ServiceError {
             Self::Form(_) => "write `tcp/PORT`, `udp/PORT`, `tcp/*`, `udp/*` or `icmp`".to_owned(),
             Self::Protocol(_) => "use `tcp`, `udp` or `icmp`, in lower case".to_owned(),
             Self::Port(_) => "use a port from 1 to 65535, or `*` for every port".to_owned(),
+            Self::LeadingZeros(service) => format!("write `{}`", without_zeros(service)),
             Self::Range(_) => "list the ports one by one, or use `*` for every port".to_owned(),
             Self::IcmpPort => "write `icmp`".to_owned(),
         }
@@ -158,7 +162,16 @@ impl FromStr for Service {
             "icmp" => return Err(ServiceError::IcmpPort),
             other => return Err(ServiceError::Protocol(other.to_owned())),
         };
-        Ok(Self { protocol, port: parse_port(port)? })
+        let service = Self { protocol, port: parse_port(port)? };
+        if port.starts_with('0') { Err(ServiceError::LeadingZeros(text.to_owned())) } else { Ok(service) }
+    }
+}
+
+/// The service as it is to be written.
+fn without_zeros(service: &str) -> String {
+    match service.split_once('/') {
+        Some((protocol, port)) => format!("{protocol}/{}", port.trim_start_matches('0')),
+        None => service.to_owned(),
     }
 }
 
@@ -172,7 +185,8 @@ fn parse_port(text: &str) -> Result<PortMatch, ServiceError> {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(ServiceError::Port(text.to_owned()));
     }
-    text.parse::<NonZeroU16>().map(PortMatch::One).map_err(|_range| ServiceError::Port(text.to_owned()))
+    let port = text.parse::<NonZeroU16>().map_err(|_range| ServiceError::Port(text.to_owned()))?;
+    Ok(PortMatch::One(port))
 }
 
 impl fmt::Display for Service {
@@ -208,6 +222,7 @@ mod tests {
         assert_eq!(error("tcp/+5"), Some(ServiceError::Port("+5".into())));
         assert_eq!(error("tcp/-5"), Some(ServiceError::Port("-5".into())));
         assert_eq!(error("tcp/80-90"), Some(ServiceError::Range("80-90".into())));
+        assert_eq!(error("tcp/00443"), Some(ServiceError::LeadingZeros("tcp/00443".into())));
         assert_eq!(error("icmp/8"), Some(ServiceError::IcmpPort));
     }
 }

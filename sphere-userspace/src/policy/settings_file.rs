@@ -136,7 +136,12 @@ pub(super) struct LimitPlaces {
 impl LimitPlaces {
     /// Where a limit is to be changed: at its value, else where it would be added.
     pub(super) fn of(&self, key: &str) -> Range<usize> {
-        self.values.get(key).unwrap_or(&self.table).clone()
+        self.written(key).unwrap_or_else(|| self.table.clone())
+    }
+
+    /// Where the value of a limit stands, if it is written.
+    pub(super) fn written(&self, key: &str) -> Option<Range<usize>> {
+        self.values.get(key).cloned()
     }
 }
 
@@ -144,7 +149,7 @@ impl LimitPlaces {
 pub(super) fn limits(mut fields: Fields<'_>, findings: &mut Findings) -> (Limits, LimitPlaces) {
     const ENTRIES: RangeInclusive<u32> = 1..=16_777_216;
     let mut limits = Limits::default();
-    let keys = ["endpoints", "cidrs", "rules"];
+    let keys = ["endpoints", "cidrs", "rules", "devices"];
     let values = keys.iter().filter_map(|key| Some((*key, fields.get(key)?.span().clone()))).collect();
     let places = LimitPlaces { table: fields.span().clone(), values };
     fields!(fields, findings, limits, integer, {

@@ -37,6 +37,12 @@ pub(super) fn prefix(value: &Value<'_>, findings: &mut Findings) -> Option<IpNet
         return None;
     }
     match text.value.parse::<IpNet>() {
+        Ok(net) if has_leading_zeros(text.value) => {
+            let message =
+                format!("`{}` has a number with leading zeros, which some programs read as octal", text.value);
+            findings.error(&text.span, message, format!("write \"{net}\", if that is meant"));
+            None
+        }
         Ok(net) if net.trunc() == net => Some(net),
         Ok(net) => {
             let remedy = format!("write \"{}\", or the prefix length that you mean", net.trunc());
@@ -49,6 +55,12 @@ pub(super) fn prefix(value: &Value<'_>, findings: &mut Findings) -> Option<IpNet
             None
         }
     }
+}
+
+/// Whether a prefix is written otherwise than the standard library reads numbers: `010.0.0.0/8`, `10.0.0.0/08`.
+fn has_leading_zeros(prefix: &str) -> bool {
+    let (address, length) = prefix.split_once('/').unwrap_or((prefix, "0"));
+    address.parse::<IpAddr>().is_err() || (length.len() > 1 && length.starts_with('0'))
 }
 
 /// The address of a host that can be reached through a gateway.
@@ -116,11 +128,22 @@ pub(super) fn host(value: &Value<'_>, findings: &mut Findings) -> Option<NamePat
         findings.error(&text.span, format!("`{pattern}` is too wide: anyone can have a name there"), remedy);
         return None;
     }
+    if matches!(pattern, NamePattern::Below(_)) && is_like_a_registry(name) {
+        let message = format!("`{name}` looks like the domain of a registry: `{pattern}` is then everybody's names");
+        findings.warn(&text.span, message, format!("name the domain that devices need, such as \"*.example.{name}\""));
+    }
     if name.labels().next_back() == Some("local") {
         let remedy = "remove it, or name the service's address";
         findings.warn(&text.span, "names under `local` are found by multicast DNS, which no router forwards", remedy);
     }
     Some(pattern)
+}
+
+/// Whether names are registered below the name, as below `co.uk` or `com.au`: a short label below a country. The list of
+/// such names changes every week, so this only tells what is worth a look.
+fn is_like_a_registry(name: &DomainName) -> bool {
+    let labels: Vec<&str> = name.labels().collect();
+    matches!(labels.as_slice(), [second, country] if second.len() <= 3 && country.len() == 2)
 }
 
 /// Whether the kernel's table of names holds the name; reported if not.

@@ -29,7 +29,8 @@ pub(crate) fn is_plain(character: char) -> bool {
 }
 
 /// The text with every other character spelled out: what a file says never acts on a terminal.
-pub(crate) fn plain(text: &str) -> String {
+#[must_use]
+pub fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         if is_plain(character) {

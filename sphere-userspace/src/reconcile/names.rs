@@ -3,7 +3,7 @@
 //! The programs find a name by its longest match. So that a rule for a name and a rule for all names below a suffix
 //! both count, the services of every wider rule are part of every narrower entry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sphere_common::{
     abi::{
@@ -68,20 +68,19 @@ impl Names {
 
     /// Gives every entry what wider patterns of its group open.
     fn inherit(&mut self) {
-        let wider: Vec<(u32, DomainName, NameValue)> = self
-            .entries
-            .iter()
-            .filter_map(|((group, pattern), value)| match pattern {
-                NamePattern::Below(suffix) => Some((*group, suffix.clone(), *value)),
-                NamePattern::Exact(_) => None,
-            })
-            .collect();
+        let wide = self.entries.iter().filter_map(|((group, pattern), value)| match pattern {
+            NamePattern::Below(suffix) => Some(((*group, suffix.as_str().to_owned()), *value)),
+            NamePattern::Exact(_) => None,
+        });
+        let wider: HashMap<(u32, String), NameValue> = wide.collect();
         if wider.is_empty() {
             return;
         }
         for ((group, pattern), value) in &mut self.entries {
-            let covering = wider.iter().filter(|(other, suffix, _)| other == group && is_below(base(pattern), suffix));
-            for (_, _, wide) in covering {
+            let mut name = base(pattern).as_str();
+            while let Some((_, suffix)) = name.split_once('.') {
+                name = suffix;
+                let Some(wide) = wider.get(&(*group, suffix.to_owned())) else { continue };
                 for service in wide.services.iter().take(wide.services_len as usize) {
                     if !push(value, *service) {
                         self.crowded = Some(base(pattern).clone());
@@ -113,10 +112,6 @@ const fn base(pattern: &NamePattern) -> &DomainName {
     match pattern {
         NamePattern::Exact(name) | NamePattern::Below(name) => name,
     }
-}
-
-fn is_below(name: &DomainName, suffix: &DomainName) -> bool {
-    name.as_str().strip_suffix(suffix.as_str()).is_some_and(|front| front.len() > 1 && front.ends_with('.'))
 }
 
 /// Adds the prefixes that no answer may open: special-purpose ranges, and the gateway's own addresses.

@@ -5,6 +5,7 @@ mod policy;
 mod status;
 mod table;
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -14,6 +15,7 @@ pub use status::Status;
 pub use table::write_status;
 
 use crate::names::{Explanation, NamesReport};
+use crate::policy::is_plain;
 
 /// Writes one JSON object on a line of its own.
 ///
@@ -21,8 +23,29 @@ use crate::names::{Explanation, NamesReport};
 ///
 /// When standard output fails; a reader that went away is no error.
 pub fn json(value: &impl Serialize) -> io::Result<()> {
+    line(&json_text(value)?)
+}
+
+/// The JSON of a value on one line, in which nothing acts on a terminal: control characters beyond ASCII and those that
+/// turn the direction of text are escaped too.
+///
+/// # Errors
+///
+/// When the value has no JSON.
+pub fn json_text(value: &impl Serialize) -> io::Result<String> {
     let text = serde_json::to_string(value).map_err(io::Error::other)?;
-    line(&text)
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_plain(character) {
+            escaped.push(character);
+        } else {
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                write!(escaped, "\\u{unit:04x}").map_err(io::Error::other)?;
+            }
+        }
+    }
+    Ok(escaped)
 }
 
 /// Writes a line.
@@ -65,5 +88,20 @@ fn quiet(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_acts_on_no_terminal_and_says_the_same() {
+        let text = "a\u{1b}[2J\n\u{9b}2J\u{202e}ü\u{1f600}\\";
+        let json = json_text(&text).unwrap();
+        assert!(json.chars().all(is_plain), "{json:?}");
+        assert!(json.contains("\\u009b2J\\u202eü\u{1f600}"), "{json}");
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
     }
 }

@@ -1,10 +1,13 @@
 //! A policy expanded, for people and as JSON.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::policy::{Diagnostic, DnsPolicy, Group, Interface, Policy, PolicyErrors, Target, Unlearned, wrap};
+use crate::policy::{
+    Diagnostic, DnsPolicy, Group, Interface, Policy, PolicyErrors, Target, Unlearned, UsedProfile, plain, wrap,
+};
 
 /// Writes the policy: each group with what its devices may reach, and who may reach them.
 ///
@@ -19,8 +22,8 @@ pub fn write_policy(output: &mut impl Write, policy: &Policy) -> io::Result<()> 
         row(output, "resolvers", &words(&group.resolvers))?;
         row(output, "DNS", &names_said(group))?;
         row(output, "DHCP", &words(&group.dhcp_servers))?;
-        for (name, version) in &group.profiles {
-            row(output, "profile", &format!("{name} {version}"))?;
+        for (name, used) in &group.profiles {
+            row(output, "profile", &format!("{name} {}, valid until {}", used.version, used.valid_until))?;
         }
         writeln!(output, "\n  may reach")?;
         for rule in &group.rules {
@@ -30,7 +33,7 @@ pub fn write_policy(output: &mut impl Write, policy: &Policy) -> io::Result<()> 
             writeln!(output, "    {}{private}{any_type}", rule.target)?;
             let services = words(&rule.services);
             let purpose = rule.purpose.as_deref().unwrap_or_default();
-            detail(output, &[&services, rule.need.word(), &rule.origin.to_string(), purpose])?;
+            detail(output, &[&services, rule.need.word(), &plain(&rule.origin.to_string()), purpose])?;
         }
         writeln!(output, "\n  may be reached from")?;
         if group.gateway_access {
@@ -39,7 +42,8 @@ pub fn write_policy(output: &mut impl Write, policy: &Policy) -> io::Result<()> 
         for rule in &group.inbound {
             writeln!(output, "    {}", rule.from)?;
             let services = words(&rule.services);
-            detail(output, &[&services, &rule.origin.to_string(), rule.purpose.as_deref().unwrap_or_default()])?;
+            let purpose = rule.purpose.as_deref().unwrap_or_default();
+            detail(output, &[&services, &plain(&rule.origin.to_string()), purpose])?;
         }
         if !group.gateway_access && group.inbound.is_empty() {
             writeln!(output, "    nobody")?;
@@ -161,6 +165,9 @@ fn group_json(group: &Group) -> Value {
             "purpose": rule.purpose,
         })
     });
+    let profiles = |what: fn(&UsedProfile) -> &String| -> BTreeMap<&str, &str> {
+        group.profiles.iter().map(|(name, used)| (name.as_str(), what(used).as_str())).collect()
+    };
     json!({
         "name": group.name.as_str(),
         "mode": group.mode.word(),
@@ -173,7 +180,8 @@ fn group_json(group: &Group) -> Value {
         "learn": group.learn,
         "dhcp_servers": strings(&group.dhcp_servers),
         "gateway_access": group.gateway_access,
-        "profiles": group.profiles,
+        "profiles": profiles(|used| &used.version),
+        "profiles_valid_until": profiles(|used| &used.valid_until),
         "rules": rules.collect::<Vec<_>>(),
         "inbound": inbound.collect::<Vec<_>>(),
     })

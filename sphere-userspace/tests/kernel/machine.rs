@@ -121,8 +121,13 @@ pub(crate) struct Machine {
 impl Machine {
     /// Loads the program and fills both sides with the same entries.
     pub(crate) fn new(program: Program, enforce: bool) -> Self {
+        Self::with(program, enforce, group_flags::DNS_POLICY)
+    }
+
+    /// As [`Machine::new`], with other flags of the group.
+    pub(crate) fn with(program: Program, enforce: bool, group_flags: u8) -> Self {
         stay_on_one_cpu();
-        let config = config(enforce);
+        let config = config(enforce, group_flags);
         let mut ebpf = EbpfLoader::new()
             .map_max_entries(abi::map::SLOTS4, DEVICES * SLOTS)
             .map_max_entries(abi::map::SLOTS6, DEVICES * SLOTS)
@@ -183,11 +188,12 @@ impl Machine {
             host.reason
         );
         let is_refused = self.program != Program::Egress && self.errand.what == errand::REFUSE;
+        let is_held = self.errand.what == errand::HAND_OVER && self.errand.held != 0;
         let expected = match (self.program, host.verdict) {
             (Program::Xdp, Verdict::Deny) if is_refused => action::XDP_TX,
             (Program::Xdp, Verdict::Deny) => action::XDP_DROP,
             (Program::Xdp, _) => action::XDP_PASS,
-            (_, Verdict::Deny) if is_refused => action::TC_REDIRECT,
+            (_, Verdict::Deny) if is_refused || is_held => action::TC_REDIRECT,
             (_, Verdict::Deny) => action::TC_SHOT,
             _ => action::TC_OK,
         };
@@ -286,7 +292,7 @@ impl Machine {
         }
         let mut table =
             HashMap::<_, PodEndpoint6, PodValue>::try_from(self.ebpf.map_mut(abi::map::ENDPOINTS6).unwrap()).unwrap();
-        for (protocol, port) in [(6, 443), (17, 443), (17, 53), (58, 0)] {
+        for (protocol, port) in [(6, 443), (17, 443), (17, 53), (6, 53), (58, 0)] {
             let port_be = u16::to_be_bytes(port);
             let key = Endpoint6Key { group: GROUP, address: ALLOWED6, port_be, protocol, pad: 0 };
             let value = EndpointValue { expires: NEVER, rule: 9, flags: 0 };
@@ -418,8 +424,7 @@ fn fields(decision: &Decision) -> Vec<u8> {
     bytes
 }
 
-fn config(enforce: bool) -> Config {
-    let flags = group_flags::DNS_POLICY;
+fn config(enforce: bool, flags: u8) -> Config {
     let group = SubnetValue { group: GROUP, enforce: u8::from(enforce), flags, ..SubnetValue::default() };
     let mut config = Config {
         // So long a second that nothing ends while the kernel's clock goes on and the host's stands still.

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod corpus;
+mod held;
 mod lessons;
 mod machine;
 

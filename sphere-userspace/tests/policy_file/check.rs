@@ -26,7 +26,7 @@ fn a_valid_policy_is_shown_expanded() {
         assert!(shown.contains(words), "`{words}` is not in:\n{shown}");
     }
     assert!(shown.contains("contoso.device.azure-devices.net") && shown.contains("prod.update.sphere.azure.net"));
-    assert!(shown.contains("mode xdp · other sources: IPv4 deny, IPv6 pass"), "{shown}");
+    assert!(shown.contains("mode xdp · other sources: IPv4 deny, IPv6 deny"), "{shown}");
     assert!(
         shown.contains("  reserved   192.168.35.0/24\n") && shown.contains("*.devices.example.com (any record type)")
     );
@@ -71,7 +71,7 @@ fn json_is_one_object_for_valid_and_invalid_policies() {
         (&"drop".into(), &20.into(), &2048.into())
     );
     let port = |name: &str, mode: &str, v4: &str, v6: &str| serde_json::json!({ "name": name, "mode": mode, "other_sources": v4, "other_sources_v6": v6 });
-    let ports = [port("lan0", "xdp", "deny", "pass"), port("lan1", "auto", "pass", "deny")];
+    let ports = [port("lan0", "xdp", "deny", "deny"), port("lan1", "auto", "deny", "deny")];
     assert_eq!(good["interfaces"], serde_json::json!(ports));
     assert_eq!(good["reserved"], serde_json::json!(["192.168.35.0/24"]));
 
@@ -139,7 +139,7 @@ fn errors_fit_80_columns_where_no_terminal_is() {
     let directory = Directory::new("check-width-errors");
     let text = with("grace = ", "grase_of_a_very_long_name_that_nobody_would_ever_write_in_a_policy = ")
         .replace("\"10.21.0.0/24\"", "\"10.20.0.0/16\", \"fd00:20:0000:0000:0000:0000:0000:0001/64\"")
-        .replace("devices = 64", "devices = 999999999999999999999999999999999999999999999999999999999999")
+        .replace("devices = 512", "devices = 999999999999999999999999999999999999999999999999999999999999")
         .replace(
             "ports = [\"tcp/8554\"]",
             &format!("ports = [\"tcp/8554\"{}, \"tcp/70000\"]", ", \"tcp/8555\"".repeat(20)),
@@ -149,4 +149,16 @@ fn errors_fit_80_columns_where_no_terminal_is() {
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert_eq!(too_wide(&said), Vec::<&str>::new(), "{said}");
     assert!(said.contains("70000"), "{said}");
+}
+
+#[test]
+fn of_very_long_lines_the_place_is_named() {
+    let directory = Directory::new("check-long-line");
+    let rules = |count| vec!["{ host = \"printer.local\", ports = [\"tcp/1\", \"tcp/0\"] }"; count].join(", ");
+    let text = |count| with("interfaces = [\"lan0\"]", &format!("interfaces = [\"lan0\"]\nallow = [{}]", rules(count)));
+    let long = text(10_000).replace("[[group.allow]]", "[[group.deny]]");
+    let said = said(&check(&[], &directory.write("policy.toml", long)));
+    let widest = said.lines().map(str::len).max().unwrap();
+    assert!(widest <= 4096, "{widest}");
+    assert!(said.contains("`tcp/0`") && said.contains("policy.toml:45:"), "{}", &said[..1000]);
 }

@@ -2,7 +2,7 @@
 
 use sphere_userspace::policy;
 
-use crate::{Directory, lines, valid};
+use crate::{CLOSED, Directory, lines, valid};
 
 const REFERENCE: &str = include_str!("../../../docs/policy.md");
 
@@ -31,7 +31,7 @@ fn the_example_profile_is_valid_and_does_what_its_options_say() {
     let text = "version = 1\n[[group]]\nname = \"g\"\nmode = \"enforce\"\ninterfaces = [\"lan0\"]\n\
                 subnets = [\"10.20.0.0/24\"]\nprofiles = [\"./thermostat.toml\"]\n\
                 [group.thermostat]\nregion = \"us\"\nupdates = false\nsites = [\"oslo\", \"rome\"]\n";
-    let policy = policy::load(&directory.write("policy.toml", text)).unwrap();
+    let policy = policy::load(&directory.write("policy.toml", format!("{text}{CLOSED}"))).unwrap();
     let names: Vec<String> = policy.names().iter().map(ToString::to_string).collect();
     assert_eq!(names, ["oslo.sites.thermostat.example", "rome.sites.thermostat.example", "us.thermostat.example"]);
     assert_eq!(policy.warnings, []);

@@ -56,11 +56,16 @@ fn unknown_keys_suggest_known_ones() {
 #[test]
 fn wrong_values_are_named_with_what_to_write() {
     assert_each([
-        replaced("version = 1", "version = 2", "2\n\n[daemon", &["2 is out of bounds"]),
+        replaced(
+            "version = 1",
+            "version = 2",
+            "2\n\n[daemon",
+            &["says that it is of format 2", "reads format 1", "write `version = 1`"],
+        ),
         replaced("endpoints = 4096", "endpoints = \"many\"", "\"many\"", &["expected a number"]),
         replaced("endpoints = 4096", "endpoints = 0", "0\ncidrs", &["out of bounds", "from 1"]),
         replaced("flows_per_device = 128", "flows_per_device = 15", "15\nrules", &["out of bounds", "from 16"]),
-        replaced("devices = 64", "devices = 0x7fff_ffff", "0x7fff_ffff", &["out of bounds"]),
+        replaced("devices = 512", "devices = 0x7fff_ffff", "0x7fff_ffff", &["out of bounds"]),
         replaced("\"30s\"", "30", "30\nttl", &["needs a unit", "\"30s\""]),
         replaced("\"1m\"", "\"90m\"", "\"90m\"", &["out of bounds", "less than 1h"]),
         replaced("\"2s\"", "\"2 lightyears\"", "\"2 lightyears\"", &["is no duration"]),
@@ -71,7 +76,12 @@ fn wrong_values_are_named_with_what_to_write() {
         replaced("mode = \"xdp\"", "mode = \"fast\"", "\"fast\"", &["fast", "auto, xdp, tc, generic"]),
         replaced("mode = \"audit\"", "mode = \"lenient\"", "\"lenient\"", &["lenient", "enforce, audit"]),
         replaced("gateway_access = false", "gateway_access = \"no\"", "\"no\"", &["true or false"]),
-        replaced("\"lan1\"", "\"lan/1\"", "\"lan/1\"", &["no interface name"]),
+        replaced(", \"lan1\"", ", \"lan/1\"", "\"lan/1\"", &["no interface name"]),
+        replaced(", \"lan1\"", ", \"lo\"", "\"lo\"", &["no device is behind `lo`"]),
+        replaced(", \"lan1\"", ", \"lan1\", \"lan1\"", "\"lan1\"]", &["`lan1` is named twice"]),
+        replaced("\"10.21.0.0/24\"", "\"010.21.0.0/24\"", "\"010.21", &["leading zeros", "write \"10.21.0.0/24\""]),
+        replaced("\"10.21.0.0/24\"", "\"10.0.0.0/08\"", "\"10.0.0.0/08", &["leading zeros", "write \"10.0.0.0/8\""]),
+        replaced("\"tcp/8554\"", "\"tcp/08554\"", "\"tcp/08554\"", &["leading zeros", "write `tcp/8554`"]),
         replaced("\"cameras\"", "\"my cameras\"", "\"my cameras\"", &["no group name"]),
         replaced("resolvers = [\"gateway\"", "resolvers = [\"router\"", "\"router\"", &["router"]),
         replaced(

@@ -13,6 +13,7 @@ mod random;
 mod room;
 mod targets;
 mod together;
+mod warnings;
 
 use std::path::PathBuf;
 
@@ -20,6 +21,9 @@ use sphere_userspace::policy::{self, Diagnostic, Policy, PolicyErrors};
 
 /// A policy that uses every table, has no errors and no warnings.
 pub(crate) const GOOD: &str = include_str!("good.toml");
+
+/// Behind a policy: its port lan0 denies sources in no device subnet, so that there is no warning of them.
+pub(crate) const CLOSED: &str = "\n[[interface]]\nname = \"lan0\"\nother_sources = \"deny\"\n";
 
 /// What the texts of these tests are called.
 pub(crate) const ORIGIN: &str = "policy.toml";

@@ -7,7 +7,7 @@ use sphere_userspace::policy::{
     Server, Unlearned,
 };
 
-use crate::{GOOD, invalid, lines, valid, with};
+use crate::{CLOSED, GOOD, invalid, lines, valid, with};
 
 /// The smallest policy that guards something.
 const SMALLEST: &str = "version = 1\n[[group]]\nname = \"g\"\nmode = \"enforce\"\ninterfaces = [\"lan0\"]\n\
@@ -33,7 +33,7 @@ fn settings_end_up_in_their_fields() {
     let ResolverSettings { ttl_floor, ttl_ceiling, grace, timeout, .. } = policy.resolver;
     assert_eq!([ttl_floor, ttl_ceiling, grace, timeout], [30, 7_200, 900, 2].map(seconds));
     let limits =
-        Limits { endpoints: 4_096, cidrs: 512, devices: 64, flows_per_device: 128, rules: 300, events_per_second: 50 };
+        Limits { endpoints: 4_096, cidrs: 512, devices: 512, flows_per_device: 128, rules: 300, events_per_second: 50 };
     assert_eq!(policy.limits, limits);
     let times = policy.timeouts;
     assert_eq!([times.tcp_opening, times.tcp_established, times.tcp_closing], [20, 86_400, 10].map(seconds));
@@ -105,9 +105,9 @@ fn foreign_ipv6_is_denied_only_where_no_group_has_ipv6() {
     let of = |policy: &Policy, name: &str| {
         policy.interfaces.iter().find(|port| port.name.as_str() == name).unwrap().other_sources_v6
     };
+    let policy = valid(&with("other_sources_v6 = \"deny\"", "other_sources_v6 = \"auto\""));
+    assert_eq!((of(&policy, "lan0"), of(&policy, "lan1")), (OtherSources::PassGlobal, OtherSources::Deny));
     let policy = valid(GOOD);
-    assert_eq!((of(&policy, "lan0"), of(&policy, "lan1")), (OtherSources::Pass, OtherSources::Deny));
-    let policy = valid(&with("other_sources_v6 = \"auto\"", "other_sources_v6 = \"deny\""));
     assert_eq!((of(&policy, "lan0"), of(&policy, "lan1")), (OtherSources::Deny, OtherSources::Deny));
 }
 
@@ -166,7 +166,7 @@ fn what_may_be_a_mistake_is_a_warning() {
         (format!("{SMALLEST}[daemon]\ndenied = []\n"), "go nowhere"),
     ];
     for (text, words) in cases {
-        let warnings = lines(&valid(&text).warnings);
+        let warnings = lines(&valid(&format!("{text}{CLOSED}")).warnings);
         let [warning] = warnings.as_slice() else { panic!("{warnings:?} for:\n{text}") };
         assert!(warning.contains("warning: ") && warning.contains(words), "{warning}");
     }

@@ -69,8 +69,10 @@ proptest! {
     #[test]
     fn sorting_finds_what_comparing_all_finds(
         groups in prop::collection::vec(
-            (prop::collection::vec(0_usize..3, 1..3), prop::collection::vec(subnet(), 1..5)), 1..5)
+            (prop::collection::btree_set(0_usize..3, 1..3), prop::collection::vec(subnet(), 1..5)), 1..5)
     ) {
+        let groups: Vec<Placed> =
+            groups.into_iter().map(|(interfaces, subnets)| (interfaces.into_iter().collect(), subnets)).collect();
         let (text, places) = written(&groups);
         let expected = by_comparing_all(&groups, &places);
         let found: BTreeSet<usize> = match policy::parse(&text, ORIGIN) {

@@ -3,7 +3,7 @@
 use sphere_userspace::policy;
 
 use crate::profile::{reached, using};
-use crate::{Directory, invalid, lines, place_of};
+use crate::{CLOSED, Directory, invalid, lines, place_of};
 
 const THERMOSTAT: &str = r#"profile = "thermostat"
 version = "3"
@@ -62,11 +62,11 @@ fn a_profile_of_ones_own_is_data_too() {
         ("region = \"us\"", &["us.thermostat.example tcp/8883"]),
         ("updates = true", &["eu.thermostat.example tcp/8883", "firmware.thermostat.example tcp/443"]),
     ] {
-        let policy = policy::load(&directory.write("policy.toml", using_own(options))).unwrap();
+        let policy = policy::load(&directory.write("policy.toml", using_own(options) + CLOSED)).unwrap();
         assert_eq!(policy.warnings, []);
         let group = policy.groups.first().unwrap();
         assert_eq!(reached(group).into_iter().collect::<Vec<_>>(), expected, "{options}");
-        assert_eq!(group.profiles.get("thermostat").map(String::as_str), Some("3"));
+        assert_eq!(group.profiles.get("thermostat").map(|used| used.version.as_str()), Some("3"));
         assert_eq!(policy.reserved.iter().map(ToString::to_string).collect::<Vec<_>>(), ["203.0.113.0/24"]);
     }
 }
@@ -75,7 +75,7 @@ fn a_profile_of_ones_own_is_data_too() {
 fn a_profile_past_its_day_is_a_warning_at_its_use() {
     let directory = Directory::new("old");
     directory.write("thermostat.toml", THERMOSTAT.replace("9999-12-31", "2001-02-03"));
-    let policy = policy::load(&directory.write("policy.toml", using_own(""))).unwrap();
+    let policy = policy::load(&directory.write("policy.toml", using_own("") + CLOSED)).unwrap();
     let warnings = lines(&policy.warnings);
     let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
     assert!(warning.contains("policy.toml:7:") && warning.contains("valid until 2001-02-03"), "{warning}");
@@ -87,7 +87,7 @@ fn a_choice_past_its_day_is_a_warning_where_it_is_chosen() {
     let dates = "default = \"eu\"\nvalid_until = { eu = 2001-02-03, us = 9999-12-31 }";
     directory.write("thermostat.toml", THERMOSTAT.replace("default = \"eu\"", dates));
     for (options, line) in [("", Some(7)), ("region = \"eu\"", Some(9)), ("region = \"us\"", None)] {
-        let policy = policy::load(&directory.write("policy.toml", using_own(options))).unwrap();
+        let policy = policy::load(&directory.write("policy.toml", using_own(options) + CLOSED)).unwrap();
         let lines: Vec<_> = policy.warnings.iter().filter_map(|found| Some(found.position()?.0)).collect();
         assert_eq!(lines, line.into_iter().collect::<Vec<_>>(), "{:?}", policy.warnings);
         assert!(

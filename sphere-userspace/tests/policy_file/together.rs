@@ -43,7 +43,6 @@ fn a_group_without_a_usable_name_is_checked_like_any_other() {
             .replace("\"lan0\", \"lan1\"", "\"lan0\", \"lan1\", \"lan/2\"")
             .replace("[\"10.21.0.0/24\"]", "[\"10.20.0.0/16\"]\ndns = \"silence\"")
             .replace("\"tcp/8554\"", "\"tcp/99999\"");
-        let text = format!("{text}\n[[interface]]\nname = \"lan1\"\n");
         let errors = invalid(&text);
         let said = lines(errors.diagnostics());
         assert_eq!(said.len(), 5, "{said:#?}");
