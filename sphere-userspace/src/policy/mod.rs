@@ -28,6 +28,8 @@ mod rule_file;
 mod service;
 mod settings;
 mod settings_file;
+mod size;
+mod store_file;
 mod suggest;
 mod values;
 mod wrap;
@@ -44,6 +46,8 @@ pub use service::{PortMatch, Protocol, Service, ServiceError};
 pub use settings::{DaemonSettings, DeniedSink, FlowTimeouts, Limits, ResolverSettings};
 pub(crate) use wrap::wrap;
 
+use crate::store::StoreSettings;
+
 /// What the gateway is to enforce.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
@@ -51,6 +55,8 @@ pub struct Policy {
     pub daemon: DaemonSettings,
     /// The daemon's own resolver, and how long answers hold.
     pub resolver: ResolverSettings,
+    /// The account of denials on disk.
+    pub store: StoreSettings,
     /// Room in the kernel tables.
     pub limits: Limits,
     /// Idle time-outs of flows.
