@@ -14,6 +14,8 @@ pub struct Policy {
     pub denied: PathBuf,
     /// How long like denials are gathered into one record. By default not at all: most scenarios look for each.
     pub denied_window: &'static str,
+    /// Where the account of denials is kept.
+    pub store: PathBuf,
     /// How packets of devices are seen: `xdp` or `tc`.
     pub ingress: &'static str,
     /// `enforce` or `audit`.
@@ -37,9 +39,10 @@ pub struct Policy {
 impl Policy {
     /// The policy that every scenario starts from.
     #[must_use]
-    pub fn of_the_lab(denied: &Path) -> Self {
+    pub fn of_the_lab(denied: &Path, store: &Path) -> Self {
         Self {
             denied: denied.to_owned(),
+            store: store.to_owned(),
             denied_window: "0s",
             ingress: "xdp",
             mode: "enforce",
@@ -59,6 +62,7 @@ impl Policy {
         let mut text = format!(
             "version = 1\n\n\
              [daemon]\ndenied = [\"{}\"]\ndenied_window = \"{}\"\n\n\
+             [store]\ndirectory = \"{}\"\n\n\
              [resolver]\nservers = [\"{}\"]\nttl_floor = \"{}s\"\ngrace = \"{}s\"\ntimeout = \"1s\"\n\n\
              [limits]\n{}\n\
              [[interface]]\nname = \"lan0\"\nmode = \"{}\"\nother_sources = \"{}\"\n\n\
@@ -69,6 +73,7 @@ impl Policy {
              hubs = [\"contoso\"]\n",
             self.denied.display(),
             self.denied_window,
+            self.store.display(),
             self.resolver,
             self.ttl_floor_seconds,
             self.grace_seconds,

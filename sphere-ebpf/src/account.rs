@@ -121,8 +121,9 @@ fn room(key: &DeniedKey) -> Option<*mut u64> {
     // SAFETY: values of tables live as long as the program runs; a count that is a moment old only lets in one more.
     let closed = unsafe { DENIED_CLOSED.get(&device) }.copied().unwrap_or(0);
     // SAFETY: as above.
-    let now_open = unsafe { opened.read_volatile() }.wrapping_sub(closed);
-    if now_open < DENIED_PER_DEVICE { Some(opened) } else { None }
+    let now_open = unsafe { opened.read_volatile() }.wrapping_sub(closed).cast_signed();
+    // Less than none, after an account was opened while the daemon took the counts away, is room and no large number.
+    if now_open < DENIED_PER_DEVICE.cast_signed() { Some(opened) } else { None }
 }
 
 /// Adds atomically.

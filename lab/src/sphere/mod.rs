@@ -35,6 +35,7 @@ pub struct Sphere {
     gateway: String,
     config: PathBuf,
     denied: PathBuf,
+    store: PathBuf,
     pin_root: PathBuf,
     notify: PathBuf,
     log: PathBuf,
@@ -52,6 +53,7 @@ impl Sphere {
             gateway: network.gateway.name().to_owned(),
             config: ground.path("sphere.toml"),
             denied: ground.path("denied.jsonl"),
+            store: ground.path("store"),
             pin_root: ground.bpffs().join("sphere"),
             notify: ground.path("notify"),
             log: ground.path("sphere.log"),
@@ -61,7 +63,7 @@ impl Sphere {
     /// The policy to start from.
     #[must_use]
     pub fn policy(&self) -> Policy {
-        Policy::of_the_lab(&self.denied)
+        Policy::of_the_lab(&self.denied, &self.store)
     }
 
     /// Writes the policy file.

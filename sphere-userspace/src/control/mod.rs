@@ -22,6 +22,8 @@ const MAX_REQUEST: u64 = 64 * 1024;
 pub enum Request {
     /// Everything known of names: a [`crate::names::View`].
     Names,
+    /// How the account of denials on disk stands: a [`crate::daemon::StoreState`].
+    Store,
 }
 
 /// A request as it is sent.

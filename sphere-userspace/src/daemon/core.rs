@@ -121,10 +121,12 @@ impl<D: Datapath> Core<D> {
     ///
     /// As [`Core::begin`].
     pub fn reload(&mut self, mut policy: Policy) -> Result<(), DaemonError> {
-        if policy.limits != self.policy.limits || policy.daemon != self.policy.daemon {
-            tracing::warn!("[daemon] and [limits] take effect at the next start");
+        let fixed = (&self.policy.limits, &self.policy.daemon, &self.policy.store);
+        if (&policy.limits, &policy.daemon, &policy.store) != fixed {
+            tracing::warn!("[daemon], [limits] and [store] take effect at the next start");
             policy.limits = self.policy.limits;
             policy.daemon = self.policy.daemon.clone();
+            policy.store = self.policy.store.clone();
         }
         let old = self.follow(policy);
         if let Err(error) = self.take_all_sightings().and_then(|()| self.begin()) {

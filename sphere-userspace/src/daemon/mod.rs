@@ -4,6 +4,7 @@
 //! and is plain code over a [`Datapath`](crate::datapath::Datapath); the rest of this module waits for things to happen
 //! and tells it. When the daemon ends, in whatever way, enforcement goes on.
 
+mod collector;
 mod core;
 mod news;
 mod notify;
@@ -13,6 +14,7 @@ mod resolver;
 mod run;
 mod sightings;
 
+pub use self::collector::{StoreStanding, StoreState};
 pub use self::core::{Core, DaemonError, Learned};
 pub use run::{Settings, run};
 pub use sightings::Lesson;

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::collector::{self, StoreState};
 use super::core::{Core, DaemonError, Learned};
 use super::notify::notify;
 use super::overhearing::{self, Ears};
@@ -93,6 +94,8 @@ struct Wakers {
     watch: Watch,
     answers: mpsc::Receiver<Resolution>,
     calls: mpsc::Receiver<Call>,
+    /// How the account of denials on disk stands.
+    store: watch::Receiver<StoreState>,
     ears: Ears,
     signals: Signals,
 }
@@ -136,7 +139,7 @@ async fn serve(
     });
     let (ears, overhearing) = {
         let policy = core.policy().clone();
-        overhearing::open(core.datapath_mut(), &policy, heard_by)?
+        overhearing::open(core.datapath_mut(), &policy, Arc::clone(&heard_by))?
     };
     spawn(&mut tasks, "answers of devices", overhearing.run(cancel.clone()));
     #[cfg(feature = "datapath-log")]
@@ -146,7 +149,9 @@ async fn serve(
     spawn(&mut tasks, "resolver", resolve(ordered, sender, cancel.clone()));
     let (caller, calls) = mpsc::channel(CALLS);
     listen(&mut tasks, settings, caller, &cancel);
-    let wakers = Wakers { watch: Watch::new()?, answers, calls, ears, signals };
+    let watch = Watch::new()?;
+    let store = collector::start(&core, &heard_by, &mut tasks, &cancel);
+    let wakers = Wakers { watch, answers, calls, store, ears, signals };
     // What changed between the start and the subscription was not reported.
     core.look_around()?;
     let ended = attend(settings, &mut core, wakers, &orders, &mut tasks).await;
@@ -219,7 +224,7 @@ async fn attend(
                 surveys.spawn_blocking(move || (surveyor(), writes));
             }),
             Some(call) = wakers.calls.recv() => {
-                reply(core, call);
+                reply(core, &wakers.store, call);
                 Ok(())
             }
             Some(survey) = surveys.join_next() => take_up(core, survey),
@@ -254,8 +259,9 @@ fn listen(
 }
 
 /// Answers a call of the control socket.
-fn reply(core: &Core<Kernel>, call: Call) {
+fn reply(core: &Core<Kernel>, store: &watch::Receiver<StoreState>, call: Call) {
     let answer = match call.request {
+        Request::Store => serde_json::to_value(&*store.borrow()),
         Request::Names => serde_json::to_value(View::of_daemon(core.policy(), core.leases(), core.standings())),
     };
     // Who asked may have gone.
@@ -344,7 +350,7 @@ fn follow_programs(
 }
 
 /// Starts a named task.
-fn spawn(
+pub(super) fn spawn(
     tasks: &mut JoinSet<(&'static str, anyhow::Result<()>)>,
     name: &'static str,
     work: impl Future<Output = anyhow::Result<()>> + Send + 'static,
@@ -361,7 +367,7 @@ fn tell_end(ended: Result<(&'static str, anyhow::Result<()>), tokio::task::JoinE
 }
 
 /// An error and what led to it.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

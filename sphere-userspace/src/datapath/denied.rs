@@ -3,12 +3,12 @@
 //! An account that is closed is read by its removal, so nothing is lost between the two. A program that found the account
 //! just before and enters a packet just after would be: only accounts that have been idle for long are closed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sphere_common::abi::{Counter, DeniedDevice, DeniedKey, DeniedValue};
+use sphere_common::abi::{DeniedDevice, DeniedKey, DeniedValue};
 
 use super::clock;
 use super::error::DatapathError;
@@ -67,16 +67,6 @@ impl Accounts {
         Ok(denied.map(|row| row.count.packets).sum())
     }
 
-    /// What no account had room for.
-    ///
-    /// # Errors
-    ///
-    /// When the table cannot be read.
-    pub fn lost(&self) -> Result<Counter, DatapathError> {
-        let rows = self.maps.denied_lost.rows()?;
-        Ok(rows.iter().map(|row| super::snapshot::sum(row)).next().unwrap_or_default())
-    }
-
     /// Shows every account.
     ///
     /// # Errors
@@ -129,6 +119,31 @@ impl Accounts {
             return Ok(());
         }
         self.maps.denied_closed.insert(device, &closed)
+    }
+
+    /// Counts anew what each device has open. A process that died between closing accounts and noting it left its
+    /// devices with less room.
+    ///
+    /// # Errors
+    ///
+    /// When a table cannot be read or written.
+    pub fn recount(&self) -> Result<(), DatapathError> {
+        let opened = self.maps.denied_opened.entries()?;
+        let mut open: HashMap<DeniedDevice, u64> = HashMap::new();
+        self.maps.denied.visit(|key, _| {
+            *open.entry(DeniedDevice { device: key.device, group: key.group }).or_default() += 1;
+        })?;
+        for (device, opened) in opened {
+            // Accounts that were opened meanwhile are among those that are open: their device has less room for now.
+            let closed = opened.wrapping_sub(open.get(&device).copied().unwrap_or_default());
+            if closed == opened {
+                self.maps.denied_closed.remove(&device)?;
+                self.maps.denied_opened.remove(&device)?;
+            } else if self.maps.denied_closed.lookup(&device)?.unwrap_or_default() != closed {
+                self.maps.denied_closed.insert(&device, &closed)?;
+            }
+        }
+        Ok(())
     }
 
     fn tables(&self) -> [(&Table<DeniedKey, DeniedValue>, bool); 2] {

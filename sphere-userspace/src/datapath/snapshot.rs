@@ -111,6 +111,8 @@ pub struct Snapshot {
     pub events_sent: u64,
     /// Samples that were not sent, for want of budget or of room.
     pub events_lost: u64,
+    /// Denied packets that no account had room for.
+    pub unaccounted: Counter,
     /// What happened to queries and answers, in the order of [`LessonCount::ALL`].
     pub lessons: Vec<(LessonCount, u64)>,
 }
@@ -144,6 +146,7 @@ pub fn read(pin_root: &Path) -> Result<Snapshot, DatapathError> {
         rules: rules(&maps)?,
         events_sent: per_cpu.iter().map(|cpu| cpu.sent).sum(),
         events_lost: per_cpu.iter().map(|cpu| cpu.refused + cpu.lost).sum(),
+        unaccounted: maps.denied_lost.rows()?.first().map(|row| sum(row)).unwrap_or_default(),
         lessons: lessons(&maps.lesson_counters)?,
     })
 }
@@ -242,6 +245,9 @@ fn tables(maps: &Maps) -> Result<Vec<Fill>, DatapathError> {
         fill(&maps.rule_labels, |label: &RuleLabel| label.used != 0)?,
         fill(&maps.names, |_| true)?,
         fill(&maps.sightings, |_| true)?,
+        fill(&maps.denied, |_| true)?,
+        fill(&maps.denied_others, |_| true)?,
+        fill(&maps.denied_opened, |_| true)?,
     ])
 }
 

@@ -104,6 +104,11 @@ impl<'a> Value<'a> {
         self.value.as_bool()
     }
 
+    /// Whether it is a whole number; nothing is reported otherwise.
+    pub(super) fn is_integer(&self) -> bool {
+        self.value.as_integer().is_some()
+    }
+
     /// Whether it is a table; nothing is reported otherwise.
     pub(super) fn is_table(&self) -> bool {
         self.value.is_table()

@@ -25,7 +25,7 @@ use super::{
     reserved::Reserved,
     room,
     settings_file::{self, LimitPlaces},
-    sources,
+    sources, store_file,
 };
 
 /// Version of the policy format.
@@ -118,6 +118,9 @@ fn settings(fields: &mut Fields<'_>, policy: &mut Policy, findings: &mut Finding
     let mut limit_places = LimitPlaces::default();
     if let Some(table) = fields.take("daemon").and_then(|value| value.table("[daemon]", findings)) {
         policy.daemon = settings_file::daemon(table, findings);
+    }
+    if let Some(table) = fields.take("store").and_then(|value| value.table("[store]", findings)) {
+        policy.store = store_file::store(table, findings);
     }
     if let Some(table) = fields.take("resolver").and_then(|value| value.table("[resolver]", findings)) {
         policy.resolver = settings_file::resolver(table, findings);

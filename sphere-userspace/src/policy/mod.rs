@@ -30,7 +30,9 @@ mod rule_file;
 mod service;
 mod settings;
 mod settings_file;
+mod size;
 mod sources;
+mod store_file;
 mod suggest;
 mod values;
 mod wrap;
@@ -50,6 +52,8 @@ pub use settings::{DaemonSettings, DeniedSink, FlowTimeouts, Limits, ResolverSet
 pub use wrap::plain;
 pub(crate) use wrap::{is_plain, wrap};
 
+use crate::store::StoreSettings;
+
 /// What the gateway is to enforce.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
@@ -57,6 +61,8 @@ pub struct Policy {
     pub daemon: DaemonSettings,
     /// The daemon's own resolver, and how long answers hold.
     pub resolver: ResolverSettings,
+    /// The account of denials on disk.
+    pub store: StoreSettings,
     /// Room in the kernel tables.
     pub limits: Limits,
     /// Idle time-outs of flows.

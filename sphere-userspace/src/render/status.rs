@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use sphere_common::abi::{self, LessonCount};
 
+use crate::daemon::StoreState;
 use crate::datapath::snapshot::{CounterState, Fill, GroupState, ProgramState, RuleState, Snapshot};
 use crate::datapath::{Attachment, PortState};
 
@@ -23,6 +24,10 @@ pub struct Status {
     pub(super) counters: Vec<CounterStatus>,
     pub(super) rules: Vec<RuleStatus>,
     pub(super) events: EventStatus,
+    pub(super) unaccounted: UnaccountedStatus,
+    /// Absent when no daemon answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) store: Option<StoreState>,
     pub(super) lessons: BTreeMap<&'static str, u64>,
     pub(super) overheard: BTreeMap<&'static str, u64>,
 }
@@ -94,10 +99,17 @@ pub(super) struct EventStatus {
     pub(super) lost: u64,
 }
 
+/// Denied packets that no account had room for: counted by their reason only.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct UnaccountedStatus {
+    pub(super) packets: u64,
+    pub(super) bytes: u64,
+}
+
 impl Status {
-    /// The status of what is pinned.
+    /// The status of what is pinned, and of the account on disk as the daemon tells it.
     #[must_use]
-    pub fn new(snapshot: &Snapshot) -> Self {
+    pub fn new(snapshot: &Snapshot, store: Option<StoreState>) -> Self {
         Self {
             schema: "sphere.status/1",
             abi: abi::VERSION,
@@ -111,6 +123,8 @@ impl Status {
             counters: counters(snapshot),
             rules: rules(snapshot),
             events: EventStatus { sent: snapshot.events_sent, lost: snapshot.events_lost },
+            unaccounted: UnaccountedStatus { packets: snapshot.unaccounted.packets, bytes: snapshot.unaccounted.bytes },
+            store,
             lessons: lessons(snapshot, |count| !count.is_of_daemon()),
             overheard: lessons(snapshot, LessonCount::is_of_daemon),
         }

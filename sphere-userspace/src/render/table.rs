@@ -7,6 +7,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use super::status::Status;
+use crate::daemon::StoreState;
 
 /// Columns that the tables may take.
 const WIDTH: u16 = 80;
@@ -32,7 +33,39 @@ pub fn write_status(output: &mut impl Write, status: &Status) -> io::Result<()> 
     section(output, "RULES MOST USED", &rules(status))?;
     section(output, "DNS", &lessons("of devices", &status.lessons))?;
     section(output, "ANSWERS LEFT TO THE DAEMON", &lessons("what became of them", &status.overheard))?;
+    if let Some(store) = &status.store {
+        section(output, "DENIALS ON DISK", &on_disk(store))?;
+    }
+    if status.unaccounted.packets > 0 {
+        writeln!(output, "\nwithout an account: {} denied packets", status.unaccounted.packets)?;
+    }
     writeln!(output, "\nsamples: {} sent, {} lost", status.events.sent, status.events.lost)
+}
+
+/// How the account of denials on disk stands; what is zero is left out.
+fn on_disk(store: &StoreState) -> Table {
+    let mut table = table(&["store", store.standing.word()], &[]);
+    table.add_row(["directory", &store.directory.display().to_string()]);
+    let texts = [("problem", &store.problem), ("complete at", &store.complete_at)];
+    for (word, text) in texts.into_iter().filter_map(|(word, text)| Some((word, text.as_ref()?))) {
+        table.add_row([word, text]);
+    }
+    let numbers = [
+        ("bytes", store.bytes),
+        ("open accounts", store.open_accounts),
+        ("closed accounts", store.closed_accounts),
+        ("accounts written", store.written),
+        ("written later", store.paused),
+        ("waits for the disk", store.waits),
+        ("unreadable accounts", store.unreadable),
+        ("old files removed", store.aged_files),
+        ("files removed for room", store.dropped_files),
+        ("damaged files", store.damaged_files),
+    ];
+    for (word, number) in numbers.into_iter().filter(|(_, number)| *number > 0) {
+        table.add_row([word, &number.to_string()]);
+    }
+    table
 }
 
 /// A table below its title, unless it is empty.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{CachedStatement, Connection, Result, params};
 
 use super::bases::{Base, Row};
-use super::denial::{Account, Denial, Groups};
+use super::denial::{Account, Denial};
 use super::dictionary::{Dictionary, NONE};
 use super::schema::{count, hour_of, millis};
 
@@ -71,7 +71,7 @@ impl<'f> Batch<'f> {
     }
 
     /// Adds what is new of an account since `base`, and gives back what is now its base.
-    pub(super) fn add(&mut self, (denial, account): (&Denial, &Account), base: Base, groups: &Groups) -> Result<Base> {
+    pub(super) fn add(&mut self, (denial, account): (&Denial, &Account), base: Base) -> Result<Base> {
         let now = base.later(Base { packets: denial.packets, bytes: denial.bytes, row: None });
         let last = millis(denial.last);
         let sum = Sum {
@@ -86,7 +86,7 @@ impl<'f> Batch<'f> {
         }
         let (id, device, kind) = match now.row.filter(|row| row.file == self.serial) {
             Some(row) => self.update(row.id, &now, &sum)?,
-            None => self.insert((denial, account), &now, &sum, groups)?,
+            None => self.insert((denial, account), &now, &sum)?,
         };
         let hour = hour_of(last);
         self.hit.execute(params![id, hour, sum.packets, sum.bytes, sum.first, sum.last])?;
@@ -102,16 +102,10 @@ impl<'f> Batch<'f> {
         self.flow.query_row(values, |row| Ok((id, row.get(0)?, row.get(1)?)))
     }
 
-    fn insert(
-        &mut self,
-        (denial, account): (&Denial, &Account),
-        now: &Base,
-        sum: &Sum,
-        groups: &Groups,
-    ) -> Result<(i64, i64, i64)> {
+    fn insert(&mut self, (denial, account): (&Denial, &Account), now: &Base, sum: &Sum) -> Result<(i64, i64, i64)> {
         let boot = self.dictionary.boot(self.file, account.boot)?;
         let device = self.dictionary.address(self.file, account.device)?;
-        let kind = self.dictionary.kind(self.file, account.kind, groups)?;
+        let kind = self.dictionary.kind(self.file, account.kind, &denial.group)?;
         let peer = account.peer.map(|peer| self.dictionary.address(self.file, peer)).transpose()?.unwrap_or(NONE);
         let names = self.dictionary.names(self.file, &denial.peer_names)?;
         let values = params![

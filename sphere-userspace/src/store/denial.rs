@@ -1,8 +1,6 @@
 //! What is handed to the store, and what tells one account from another.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use sphere_common::verdict::{Direction, Reason, Verdict};
@@ -13,15 +11,17 @@ use sphere_common::verdict::{Direction, Reason, Verdict};
 pub struct Denial {
     /// The device; `::` when the frame named none.
     pub device: IpAddr,
-    /// Name of its group.
+    /// Number of its group.
+    pub group_number: u32,
+    /// Name of its group when the account was opened; empty when it has none.
     pub group: String,
-    /// The other side; [`None`] in an account of other destinations.
+    /// The other side, `::` when the frame named none; [`None`] in an account of other destinations.
     pub peer: Option<IpAddr>,
     /// Names that led to the other side when the account was opened.
     pub peer_names: Vec<String>,
     /// IP protocol; [`None`] in an account of other destinations.
     pub protocol: Option<u8>,
-    /// Port of the other side, for ICMP type and code; [`None`] in an account of other destinations.
+    /// Port of the other side, for ICMP type and code, for frames that are not IP the EtherType; [`None`] in an account of other destinations.
     pub peer_port: Option<u16>,
     /// Which way the packets went.
     pub direction: Direction,
@@ -54,9 +54,11 @@ pub(super) struct Account {
 }
 
 /// Everything about a denial but who, to whom and when: few are shared by many accounts.
+///
+/// The group is its number: a group that gets another name, or is no longer in the policy, keeps its accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Kind {
-    pub(super) group: GroupNumber,
+    pub(super) group: u32,
     pub(super) direction: Direction,
     pub(super) verdict: Verdict,
     pub(super) reason: Reason,
@@ -64,45 +66,11 @@ pub(super) struct Kind {
     pub(super) port: Option<u16>,
 }
 
-/// Stands for a group's name while the store is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct GroupNumber(usize);
-
-/// The names of groups.
-#[derive(Debug, Default)]
-pub(super) struct Groups {
-    names: Vec<Arc<str>>,
-    numbers: HashMap<Arc<str>, GroupNumber>,
-}
-
-impl Groups {
-    /// The number of a name.
-    pub(super) fn number(&mut self, name: &str) -> GroupNumber {
-        if let Some(number) = self.numbers.get(name) {
-            return *number;
-        }
-        let (number, name) = (GroupNumber(self.names.len()), Arc::<str>::from(name));
-        self.names.push(Arc::clone(&name));
-        self.numbers.insert(name, number);
-        number
-    }
-
-    /// The name of a number.
-    pub(super) fn name(&self, number: GroupNumber) -> &str {
-        self.names.get(number.0).map_or("", |name| name)
-    }
-
-    /// The account that a denial belongs to.
-    pub(super) fn account(&mut self, denial: &Denial) -> Account {
+impl From<&Denial> for Account {
+    fn from(denial: &Denial) -> Self {
         let Denial { boot, episode, device, peer, direction, verdict, reason, protocol, peer_port, .. } = *denial;
-        let group = self.number(&denial.group);
         let (device, peer) = (device.to_canonical(), peer.map(|peer| peer.to_canonical()));
-        Account {
-            boot,
-            episode,
-            device,
-            peer,
-            kind: Kind { group, direction, verdict, reason, protocol, port: peer_port },
-        }
+        let kind = Kind { group: denial.group_number, direction, verdict, reason, protocol, port: peer_port };
+        Self { boot, episode, device, peer, kind }
     }
 }

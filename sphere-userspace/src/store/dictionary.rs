@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use rusqlite::{Connection, Params, Result, params};
 
-use super::denial::{Groups, Kind};
+use super::denial::Kind;
 use super::schema::{number_or_none, octets, reversed};
 
 /// Entries of a kind that are remembered.
@@ -18,7 +18,8 @@ pub(super) const NONE: i64 = 0;
 #[derive(Debug, Default)]
 pub(super) struct Dictionary {
     addresses: HashMap<IpAddr, i64>,
-    kinds: HashMap<Kind, i64>,
+    /// With the name that the group had.
+    kinds: HashMap<Kind, (String, i64)>,
     names: HashMap<Vec<String>, i64>,
     boots: HashMap<u64, i64>,
 }
@@ -48,26 +49,29 @@ impl Dictionary {
         })
     }
 
-    /// The number of a kind.
-    pub(super) fn kind(&mut self, file: &Connection, kind: Kind, groups: &Groups) -> Result<i64> {
-        number(&mut self.kinds, kind, || {
-            let (group, direction, verdict) = (groups.name(kind.group), kind.direction.word(), kind.verdict.word());
-            let (reason, protocol, port) =
-                (kind.reason.word(), number_or_none(kind.protocol), number_or_none(kind.port));
-            let values = params![group, direction, verdict, reason, protocol, port];
-            found_or_new(
-                file,
-                (
-                    "SELECT id FROM kind WHERE port = ?6 AND protocol = ?5 AND reason = ?4 AND verdict = ?3 \
-                     AND direction = ?2 AND grp = ?1",
-                    values,
-                ),
-                (
-                    "INSERT INTO kind (grp, direction, verdict, reason, protocol, port) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                    values,
-                ),
-            )
-        })
+    /// The number of a kind, whose group has this name now.
+    pub(super) fn kind(&mut self, file: &Connection, kind: Kind, group: &str) -> Result<i64> {
+        if let Some((_, number)) = self.kinds.get(&kind).filter(|(name, _)| name == group) {
+            return Ok(*number);
+        }
+        let (direction, verdict, reason) = (kind.direction.word(), kind.verdict.word(), kind.reason.word());
+        let (protocol, port) = (number_or_none(kind.protocol), number_or_none(kind.port));
+        let values = params![group, direction, verdict, reason, protocol, port, kind.group];
+        let number = found_or_new(
+            file,
+            (
+                "SELECT id FROM kind WHERE port = ?6 AND protocol = ?5 AND reason = ?4 AND verdict = ?3 \
+                 AND direction = ?2 AND group_number = ?7 AND grp = ?1",
+                values,
+            ),
+            (
+                "INSERT INTO kind (grp, direction, verdict, reason, protocol, port, group_number) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                values,
+            ),
+        )?;
+        remember(&mut self.kinds, kind, (group.to_owned(), number));
+        Ok(number)
     }
 
     /// The number of several names together.
@@ -101,11 +105,15 @@ fn number<K: Eq + Hash>(known: &mut HashMap<K, i64>, key: K, ask: impl FnOnce() 
         return Ok(*number);
     }
     let number = ask()?;
+    remember(known, key, number);
+    Ok(number)
+}
+
+fn remember<K: Eq + Hash, N>(known: &mut HashMap<K, N>, key: K, number: N) {
     if known.len() >= ROOM {
         known.clear();
     }
     known.insert(key, number);
-    Ok(number)
 }
 
 /// The number that a query finds, or else the one that an insertion gives.

@@ -11,7 +11,7 @@ use rusqlite::{
 use super::StoreError;
 use super::bases::{self, Base};
 use super::day::FileName;
-use super::denial::{Account, Groups};
+use super::denial::Account;
 use super::dictionary::Dictionary;
 use super::schema::{SCHEMA, VERSION, count, number_or_none, octets};
 
@@ -66,11 +66,11 @@ impl Elder {
     }
 
     /// What it has of an account.
-    pub(super) fn base(&self, account: &Account, groups: &Groups) -> Result<Base, StoreError> {
+    pub(super) fn base(&self, account: &Account) -> Result<Base, StoreError> {
         if !self.latest.may_have(account) {
             return Ok(Base::default());
         }
-        let found = look_up(&self.connection, account, groups).map_err(StoreError::file("read", &self.path))?;
+        let found = look_up(&self.connection, account).map_err(StoreError::file("read", &self.path))?;
         Ok(found.map_or_else(Base::default, |(_, packets, bytes)| Base { packets, bytes, row: None }))
     }
 }
@@ -104,11 +104,11 @@ impl Current {
     }
 
     /// What it has of an account.
-    pub(super) fn base(&self, account: &Account, groups: &Groups) -> Result<Base, StoreError> {
+    pub(super) fn base(&self, account: &Account) -> Result<Base, StoreError> {
         if !self.latest.may_have(account) {
             return Ok(Base::default());
         }
-        let found = look_up(&self.connection, account, groups).map_err(StoreError::file("read", &self.path))?;
+        let found = look_up(&self.connection, account).map_err(StoreError::file("read", &self.path))?;
         let base = |(id, packets, bytes)| Base { packets, bytes, row: Some(bases::Row { file: self.serial, id }) };
         Ok(found.map_or_else(Base::default, base))
     }
@@ -141,19 +141,20 @@ fn finish(connection: &Connection, path: &Path) {
 }
 
 /// Row and totals of an account, if the file has it.
-fn look_up(connection: &Connection, account: &Account, groups: &Groups) -> rusqlite::Result<Option<(i64, u64, u64)>> {
+fn look_up(connection: &Connection, account: &Account) -> rusqlite::Result<Option<(i64, u64, u64)>> {
     const ACCOUNT: &str = "SELECT id, packets_abs, bytes_abs FROM flow \
         WHERE boot = (SELECT id FROM boot WHERE hash = ?1) AND episode = ?2 \
         AND device = (SELECT id FROM address WHERE key = ?3) \
-        AND kind = (SELECT id FROM kind WHERE port = ?9 AND protocol = ?8 AND reason = ?7 AND verdict = ?6 \
-            AND direction = ?5 AND grp = ?4) \
-        AND peer = CASE WHEN ?10 IS NULL THEN 0 ELSE (SELECT id FROM address WHERE key = ?10) END";
+        AND kind IN (SELECT id FROM kind WHERE port = ?9 AND protocol = ?8 AND reason = ?7 AND verdict = ?6 \
+            AND direction = ?5 AND group_number = ?4) \
+        AND peer = CASE WHEN ?10 IS NULL THEN 0 ELSE (SELECT id FROM address WHERE key = ?10) END \
+        ORDER BY packets_abs DESC";
     let kind = &account.kind;
     let values = params![
         account.boot.cast_signed(),
         count(account.episode),
         octets(account.device),
-        groups.name(kind.group),
+        kind.group,
         kind.direction.word(),
         kind.verdict.word(),
         kind.reason.word(),

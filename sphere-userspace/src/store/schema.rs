@@ -15,7 +15,8 @@ CREATE TABLE address (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, text TEX
 CREATE TABLE boot (id INTEGER PRIMARY KEY, hash INTEGER NOT NULL UNIQUE) STRICT;
 CREATE TABLE kind (
     id INTEGER PRIMARY KEY, grp TEXT NOT NULL, direction TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL,
-    protocol INTEGER NOT NULL, port INTEGER NOT NULL, UNIQUE (port, protocol, reason, verdict, direction, grp)
+    protocol INTEGER NOT NULL, port INTEGER NOT NULL, group_number INTEGER NOT NULL,
+    UNIQUE (port, protocol, reason, verdict, direction, group_number, grp)
 ) STRICT;
 CREATE TABLE names (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE name (reversed TEXT NOT NULL, names INTEGER NOT NULL, PRIMARY KEY (reversed, names)) WITHOUT ROWID, STRICT;

@@ -8,6 +8,8 @@ pub const DEFAULT_DIRECTORY: &str = "/var/lib/sphere";
 /// What a policy says of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreSettings {
+    /// Whether there is one.
+    pub enabled: bool,
     /// Its directory, made when it is not there.
     pub directory: PathBuf,
     /// Days that are kept.
@@ -22,7 +24,19 @@ impl StoreSettings {
     /// The defaults, for a directory.
     #[must_use]
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into(), keep_days: 30, keep_bytes: 1 << 30, when_full: WhenFull::DropOldest }
+        Self {
+            enabled: true,
+            directory: directory.into(),
+            keep_days: 30,
+            keep_bytes: 1 << 30,
+            when_full: WhenFull::DropOldest,
+        }
+    }
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self::new(DEFAULT_DIRECTORY)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::bases::{Base, Bases};
 use super::batch::Batch;
 use super::day::{self, Day, FileName};
-use super::denial::{Account, Denial, Groups};
+use super::denial::{Account, Denial};
 use super::file::{Current, Elder, finish_left};
 use super::{StoreError, StoreSettings, WhenFull};
 
@@ -53,7 +53,6 @@ pub struct StoreStats {
 #[derive(Debug)]
 pub struct Store {
     settings: StoreSettings,
-    groups: Groups,
     bases: Bases,
     current: Option<Current>,
     /// The file that is, or is to be, the current one.
@@ -83,7 +82,6 @@ impl Store {
         Ok(Self {
             part_bytes: settings.keep_bytes / PARTS,
             settings,
-            groups: Groups::default(),
             bases: Bases::default(),
             current: None,
             target: None,
@@ -126,10 +124,25 @@ impl Store {
         }
         self.is_paused = false;
         self.stats.written += batch.len() as u64;
+        self.tidy(now);
+        Ok(Outcome::Written)
+    }
+
+    /// Removes what is too old or too much, as every batch does: for times when there is none.
+    pub fn tidy(&mut self, now: SystemTime) {
         if let Err(error) = self.retain(now) {
             tracing::warn!(%error, "old files stay");
         }
-        Ok(Outcome::Written)
+    }
+
+    /// Bytes that the files take.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be read.
+    pub fn bytes(&self) -> Result<u64, StoreError> {
+        let directory = &self.settings.directory;
+        Ok(day::files(directory)?.iter().map(|name| name.bytes(directory)).sum())
     }
 
     /// What became of everything so far.
@@ -168,14 +181,14 @@ impl Store {
         let path = current.path.clone();
         current.connection.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::file("write", &path))?;
         for chunk in batch.chunks(CHUNK) {
-            let accounts: Vec<Account> = chunk.iter().map(|denial| self.groups.account(denial)).collect();
+            let accounts: Vec<Account> = chunk.iter().map(Account::from).collect();
             let mut bases = HashMap::with_capacity(accounts.len());
             for account in &accounts {
                 if !bases.contains_key(account) {
                     bases.insert(*account, self.base(current, account)?);
                 }
             }
-            let written = write_chunk(current, &mut bases, chunk.iter().zip(&accounts), &self.groups);
+            let written = write_chunk(current, &mut bases, chunk.iter().zip(&accounts));
             current.coverage = written.map_err(StoreError::file("write", &path))?;
             for (account, base) in bases {
                 current.note(&account);
@@ -190,10 +203,10 @@ impl Store {
         if let Some(base) = self.bases.recall(account) {
             return Ok(base);
         }
-        let mut base = current.base(account, &self.groups)?;
+        let mut base = current.base(account)?;
         let mut damaged = Vec::new();
         for elder in &self.elders {
-            match elder.base(account, &self.groups) {
+            match elder.base(account) {
                 Ok(found) => base = base.later(found),
                 Err(error) if error.is_unusable() => {
                     tracing::error!(%error, "a file of the store is damaged");
@@ -264,11 +277,7 @@ impl Store {
             self.aged = Some(now);
             self.drop_expired(Day::of(now).back(self.settings.keep_days))?;
         }
-        let directory = self.settings.directory.clone();
-        let bytes = || -> Result<u64, StoreError> {
-            Ok(day::files(&directory)?.iter().map(|name| name.bytes(&directory)).sum())
-        };
-        while bytes()? > self.settings.keep_bytes && self.drop_oldest()? {}
+        while self.bytes()? > self.settings.keep_bytes && self.drop_oldest()? {}
         Ok(())
     }
 
@@ -305,12 +314,11 @@ fn write_chunk<'a>(
     current: &mut Current,
     bases: &mut HashMap<Account, Base>,
     chunk: impl Iterator<Item = (&'a Denial, &'a Account)>,
-    groups: &Groups,
 ) -> rusqlite::Result<Option<(i64, i64)>> {
     let mut batch = Batch::new(&current.connection, &mut current.dictionary, current.serial, current.coverage)?;
     for (denial, account) in chunk {
         let base = bases.entry(*account).or_default();
-        *base = batch.add((denial, account), *base, groups)?;
+        *base = batch.add((denial, account), *base)?;
     }
     batch.finish()
 }

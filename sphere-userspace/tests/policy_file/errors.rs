@@ -44,6 +44,7 @@ fn unknown_keys_suggest_known_ones() {
     assert_each([
         replaced("grace = ", "grase = ", "grase", &["grase", "did you mean `grace`"]),
         replaced("endpoints = ", "endpoint = ", "endpoint =", &["did you mean `endpoints`"]),
+        replaced("keep = ", "kept = ", "kept", &["unknown key `kept` in [store]", "did you mean `keep`"]),
         replaced("udp = ", "sctp = ", "sctp", &["unknown key `sctp` in [timeouts]"]),
         replaced("other_sources_v6", "other_sauces_v6", "other_sauces_v6", &["did you mean `other_sources_v6`"]),
         replaced("gateway_access", "gateway_excess", "gateway_excess", &["did you mean `gateway_access`"]),
@@ -90,6 +91,24 @@ fn wrong_values_are_named_with_what_to_write() {
             "\"syslog\"",
             &["in brackets"],
         ),
+    ]);
+}
+
+#[test]
+fn what_the_store_keeps_has_bounds_and_units() {
+    assert_each([
+        replaced("\"/srv/sphere\"", "\"srv\"", "\"srv\"", &["`directory` is no absolute path"]),
+        replaced("\"/srv/sphere\"", "\"/srv\\n\"", "\"/srv\\n\"", &["the character"]),
+        replaced("\"90d\"", "90", "90\nmax", &["needs a unit"]),
+        replaced("\"90d\"", "\"36h\"", "\"36h\"", &["no whole number of days", "such as \"30d\""]),
+        replaced("\"90d\"", "\"1h\"", "\"1h\"", &["out of bounds", "at least 1day"]),
+        replaced("\"90d\"", "\"11years\"", "\"11years\"", &["out of bounds", "less than"]),
+        replaced("\"4GiB\"", "4", "4\nwhen", &["a size needs a unit", "\"2GiB\""]),
+        replaced("\"4GiB\"", "true", "true\nwhen", &["text in quotes"]),
+        replaced("\"4GiB\"", "\"4 gigs\"", "\"4 gigs\"", &["is no size", "\"2GiB\""]),
+        replaced("\"4GiB\"", "\"1MiB\"", "\"1MiB\"", &["out of bounds", "at least 16MiB and at most 16TiB"]),
+        replaced("\"pause\"", "\"wait\"", "\"wait\"", &["unknown value `wait`", "drop-oldest, pause"]),
+        replaced("enabled = true", "enabled = 1", "1\ndirectory", &["true or false"]),
     ]);
 }
 

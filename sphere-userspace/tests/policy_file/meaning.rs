@@ -6,6 +6,7 @@ use sphere_userspace::policy::{
     AttachMode, DeniedSink, DnsPolicy, Group, Limits, Mode, Need, Origin, OtherSources, Policy, ResolverSettings,
     Server, Unlearned,
 };
+use sphere_userspace::store::{StoreSettings, WhenFull};
 
 use crate::{CLOSED, GOOD, invalid, lines, valid, with};
 
@@ -28,6 +29,9 @@ fn settings_end_up_in_their_fields() {
     assert_eq!(policy.daemon.pin_root.to_str(), Some("/sys/fs/bpf/gateway"));
     assert_eq!(policy.daemon.denied, [DeniedSink::Stdout, DeniedSink::File("/var/log/sphere/denied.jsonl".into())]);
     assert_eq!(policy.daemon.denied_window, seconds(60));
+    let StoreSettings { enabled, directory, keep_days, keep_bytes, when_full } = &policy.store;
+    assert_eq!((*enabled, directory.to_str(), *keep_days), (true, Some("/srv/sphere"), 90));
+    assert_eq!((*keep_bytes, *when_full), (4 << 30, WhenFull::Pause));
     let servers: Vec<String> = policy.resolver.servers.iter().map(ToString::to_string).collect();
     assert_eq!(servers, ["192.0.2.53:53", "[2001:db8::53]:5353"]);
     let ResolverSettings { ttl_floor, ttl_ceiling, grace, timeout, .. } = policy.resolver;
@@ -82,6 +86,7 @@ fn what_is_left_out_has_its_default() {
     let policy = valid(SMALLEST);
     let empty = Policy::default();
     assert_eq!((&policy.daemon, &policy.resolver), (&empty.daemon, &empty.resolver));
+    assert_eq!(policy.store, StoreSettings::new("/var/lib/sphere"));
     assert_eq!((policy.limits, policy.timeouts), (empty.limits, empty.timeouts));
     let group = group(&policy, "g");
     assert_eq!((&group.resolvers, &group.dhcp_servers), (&[Server::Gateway].into(), &[Server::Gateway].into()));
@@ -129,6 +134,17 @@ fn words_about_names_mean_what_they_say() {
     let vain = valid(&with("dns_hold = \"20ms\"", "dns_hold = \"off\""));
     assert!(vain.warnings.iter().any(|warning| warning.to_string().contains("dns_unlearned")), "{:?}", vain.warnings);
     assert_eq!(group(&valid(&with("learn = 2048", "learn = 0")), "sensors").learn, 0);
+}
+
+#[test]
+fn the_store_is_on_unless_it_is_switched_off() {
+    assert!(valid(&with("enabled = true\n", "")).store.enabled);
+    let policy = valid(&with("enabled = true", "enabled = false"));
+    assert_eq!((policy.store.enabled, policy.store.keep_days), (false, 90));
+    for (word, days) in [("1d", 1), ("24h", 1), ("2 weeks", 14), ("3650days", 3650)] {
+        assert_eq!(valid(&with("\"90d\"", &format!("\"{word}\""))).store.keep_days, days);
+    }
+    assert_eq!(valid(&with("\"pause\"", "\"drop-oldest\"")).store.when_full, WhenFull::DropOldest);
 }
 
 #[test]

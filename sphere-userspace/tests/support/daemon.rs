@@ -19,6 +19,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) fn policy(interface: &str, more: &str) -> String {
     format!(
         "version = 1\n\
+         [store]\nenabled = false\n\
          [resolver]\nservers = [\"127.0.0.1:9\"]\ntimeout = \"1s\"\n\
          [[group]]\nname = \"devices\"\nmode = \"enforce\"\ninterfaces = [\"{interface}\"]\n\
          subnets = [\"10.20.0.0/24\"]\nresolvers = [\"gateway\"]\n{more}\n"

@@ -92,6 +92,7 @@ pub(super) fn time(text: &str) -> SystemTime {
 pub(super) fn denial(device: u8, episode: u64, packets: u64, at: SystemTime) -> Denial {
     Denial {
         device: IpAddr::from([10, 20, 0, device]),
+        group_number: 0,
         group: "sphere".to_owned(),
         peer: Some(IpAddr::from([198, 51, 100, 1])),
         peer_names: Vec::new(),
@@ -155,6 +156,25 @@ fn an_account_of_other_destinations_has_none() {
     assert_eq!(store.ingest(&[Denial { packets: 4, bytes: 240, ..others }], at).unwrap(), Outcome::Written);
     let line = ("10.20.0.1".to_owned(), None, "destination".to_owned());
     assert_eq!(place.totals(), BTreeMap::from([(line, (4, 240))]));
+}
+
+#[test]
+fn a_group_that_gets_another_name_keeps_its_accounts() {
+    let place = Place::new();
+    let mut store = Store::open(place.settings()).unwrap();
+    let at = time("2026-11-25T10:00:00Z");
+    let named = |packets, group: &str| Denial { group: group.to_owned(), ..denial(1, 7, packets, at) };
+    assert_eq!(store.ingest(&[named(3, "sphere")], at).unwrap(), Outcome::Written);
+    assert_eq!(store.ingest(&[named(5, "")], at).unwrap(), Outcome::Written);
+    drop(store);
+    let mut store = Store::open(place.settings()).unwrap();
+    let new = Denial { episode: 8, ..named(10, "cameras") };
+    assert_eq!(store.ingest(&[named(6, "cameras"), new], at).unwrap(), Outcome::Written);
+    let connection = Connection::open(place.0.join("denied-2026-11-25.sqlite")).unwrap();
+    let mut statement = connection.prepare("SELECT grp, packets FROM denied ORDER BY packets").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let rows: Vec<(String, i64)> = rows.map(Result::unwrap).collect();
+    assert_eq!(rows, [("sphere".to_owned(), 6), ("cameras".to_owned(), 10)]);
 }
 
 #[test]

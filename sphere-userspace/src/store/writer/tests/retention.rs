@@ -18,6 +18,18 @@ fn old_days_go() {
 }
 
 #[test]
+fn old_days_go_even_when_nothing_is_denied() {
+    let place = Place::new();
+    let mut store = Store::open(StoreSettings { keep_days: 2, ..place.settings() }).unwrap();
+    let at = time("2026-11-25T12:00:00Z");
+    assert_eq!(store.ingest(&[denial(1, 7, 1, at)], at).unwrap(), Outcome::Written);
+    assert_eq!(store.ingest(&[denial(1, 8, 1, at)], at + DAY).unwrap(), Outcome::Written);
+    assert!(store.bytes().unwrap() > 0);
+    store.tidy(at + DAY * 2);
+    assert_eq!(place.names(), ["denied-2026-11-26.sqlite"]);
+}
+
+#[test]
 fn a_clock_that_is_wrong_for_a_moment_does_not_empty_the_store() {
     let place = Place::new();
     let mut store = Store::open(StoreSettings { keep_days: 30, ..place.settings() }).unwrap();
