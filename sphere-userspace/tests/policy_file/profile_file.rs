@@ -1,5 +1,7 @@
 //! Profiles of one's own: data that is checked where it was written.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use sphere_userspace::policy;
 
 use crate::profile::{reached, using};
@@ -135,7 +137,10 @@ fn a_text_without_a_file_reads_no_other_file() {
 #[track_caller]
 fn broken(from: &str, to: &str) -> (String, policy::Diagnostic) {
     assert_eq!(THERMOSTAT.matches(from).count(), 1, "`{from}` must be in the profile once");
-    let (directory, text) = (Directory::new("declared"), THERMOSTAT.replace(from, to));
+    // Two tests call this at the same time.
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let directory = Directory::new(&format!("declared-{}", CALLS.fetch_add(1, Ordering::Relaxed)));
+    let text = THERMOSTAT.replace(from, to);
     directory.write("thermostat.toml", &text);
     let errors = policy::load(&directory.write("policy.toml", using_own("region = \"us\""))).unwrap_err();
     let [error] = errors.diagnostics() else { panic!("{from} → {to}: {errors}") };
