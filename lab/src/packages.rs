@@ -1,7 +1,7 @@
 //! The Debian packages that the lab takes its programs from.
 
 /// Names for `apt-get install`.
-pub const PACKAGES: [&str; 14] = [
+pub const PACKAGES: [&str; 15] = [
     "iproute2",
     "ethtool",
     "nftables",
@@ -15,6 +15,7 @@ pub const PACKAGES: [&str; 14] = [
     "bind9-dnsutils",
     "curl",
     "openssl",
+    "sqlite3",
     // Brings busybox, whose ping is used too.
     "udhcpc",
 ];

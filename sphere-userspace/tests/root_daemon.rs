@@ -115,6 +115,82 @@ fn a_killed_daemon_leaves_everything_to_its_successor() {
     });
 }
 
+/// Packets by destination, as the files of a store have them.
+fn on_disk(store: &Path) -> Vec<(String, i64)> {
+    let files = std::fs::read_dir(store).unwrap().map(|entry| entry.unwrap().path());
+    let mut lines = Vec::new();
+    for path in files.filter(|path| path.extension().is_some_and(|extension| extension == "sqlite")) {
+        let file = rusqlite::Connection::open(path).unwrap();
+        let query = "SELECT peer, sum(packets) FROM denied WHERE grp = 'devices' AND reason = 'destination' GROUP BY 1";
+        // A file that is being made has no tables yet.
+        let Ok(mut query) = file.prepare(query) else { continue };
+        lines.extend(query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap));
+    }
+    lines
+}
+
+#[test]
+fn denials_are_on_disk_when_the_daemon_stops_and_after_it_was_killed() {
+    isolated("denials_are_on_disk_when_the_daemon_stops_and_after_it_was_killed", || {
+        mount_bpffs();
+        veth("lan0", "dev0");
+        run("ip", &["addr", "add", "10.20.0.1/24", "dev", "lan0"]);
+        let store = scratch("store").join("denied");
+        let directory = format!("directory = \"{}\"", store.display());
+        let policy = policy("lan0", &allow("203.0.113.7")).replace("enabled = false", &directory);
+        let send = |count| {
+            let frame = syn(Ipv4Addr::new(10, 20, 0, 5), Ipv4Addr::new(198, 51, 100, 9), 8443);
+            (0..count).for_each(|_| send_frame("dev0", &frame));
+        };
+        let has = |packets| on_disk(&store) == [("198.51.100.9".to_owned(), packets)];
+        let mut daemon = Daemon::start(&policy);
+        send(3);
+        assert_eq!(daemon.stop(Signal::SIGTERM).code(), Some(0));
+        assert!(has(3), "{:?}", on_disk(&store));
+
+        let mut daemon = Daemon::start(&policy);
+        send(2);
+        eventually("what is denied is on disk", || has(5));
+        eventually("status tells so", || status()["store"]["standing"] == "written");
+        assert_eq!(status()["store"]["directory"], store.to_str().unwrap());
+        assert_eq!(status()["unaccounted"]["packets"], 0);
+        let text = String::from_utf8(sphere_output(&["status"]).stdout).unwrap();
+        assert!(text.contains("DENIALS ON DISK") && text.contains("complete at"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        daemon.stop(Signal::SIGKILL);
+        send(4);
+        let mut daemon = Daemon::start(&policy);
+        send(1);
+        assert_eq!(daemon.stop(Signal::SIGTERM).code(), Some(0));
+        assert!(has(10), "{:?}", on_disk(&store));
+        assert_eq!(status().get("store"), None, "nobody knows when no daemon runs");
+    });
+}
+
+#[test]
+fn a_store_that_cannot_be_written_changes_nothing_else() {
+    isolated("a_store_that_cannot_be_written_changes_nothing_else", || {
+        mount_bpffs();
+        veth("lan0", "dev0");
+        run("ip", &["addr", "add", "10.20.0.1/24", "dev", "lan0"]);
+        let place = scratch("store");
+        run("mount", &["-t", "tmpfs", "-o", "size=64k", "tmpfs", place.to_str().unwrap()]);
+        std::fs::write(place.join("full"), vec![0; 128 << 10]).unwrap_err();
+        let directory = format!("directory = \"{}\"\nwhen_full = \"pause\"", place.display());
+        let mut daemon = Daemon::start(&policy("lan0", "").replace("enabled = false", &directory));
+        let frame = syn(Ipv4Addr::new(10, 20, 0, 5), Ipv4Addr::new(198, 51, 100, 9), 8443);
+        send_frame("dev0", &frame);
+        assert_eq!(daemon.records().next()["peer"], "198.51.100.9");
+        eventually("status tells that there is no room", || status()["store"]["standing"] == "paused");
+        assert!(is_guarded());
+        std::fs::remove_file(place.join("full")).unwrap();
+        run("mount", &["-o", "remount,size=16m", place.to_str().unwrap()]);
+        eventually("what waited is on disk", || on_disk(&place) == [("198.51.100.9".to_owned(), 1)]);
+        assert_eq!(daemon.stop(Signal::SIGTERM).code(), Some(0));
+        run("umount", &[place.to_str().unwrap()]);
+    });
+}
+
 #[test]
 fn a_denied_packet_is_told_on_standard_output() {
     isolated("a_denied_packet_is_told_on_standard_output", || {

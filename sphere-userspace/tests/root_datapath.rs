@@ -7,8 +7,9 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use sphere_common::abi::{
-    Config, DeviceKey, DeviceValue, Endpoint4Key, EndpointValue, Flow4Key, FlowState, FlowValue, LessonCount, NEVER,
-    NameKeyData, NameValue, RuleLabel, SightingKey, SightingValue, Timeouts, flow_kind,
+    Config, DeniedDevice, DeniedKey, DeniedValue, DeviceKey, DeviceValue, Endpoint4Key, EndpointValue, Flow4Key,
+    FlowState, FlowValue, LessonCount, NEVER, NameKeyData, NameValue, RuleLabel, SightingKey, SightingValue, Timeouts,
+    flow_kind,
 };
 use sphere_userspace::datapath::{
     Datapath, DatapathError, Kernel, NameKey, Object, Origin, PortSpec, Side, TcHook, detach, monotonic, netlink,
@@ -470,5 +471,34 @@ fn the_snapshot_tells_programs_and_ports() {
         for program in &snapshot.programs {
             eprintln!("{}: {:?} verified instructions", program.name, program.verified_instructions);
         }
+    });
+}
+
+#[test]
+fn what_a_device_has_open_is_counted_anew_after_a_daemon_died() {
+    isolated("what_a_device_has_open_is_counted_anew_after_a_daemon_died", || {
+        mount_bpffs();
+        let kernel = open(&Limits::default());
+        let maps = kernel.maps();
+        let device = |last: u8| Ipv4Addr::new(10, 20, 0, last).to_ipv6_mapped().octets();
+        let counts = |last: u8| {
+            let key = DeniedDevice { device: device(last), group: 1 };
+            (maps.denied_opened.lookup(&key).unwrap(), maps.denied_closed.lookup(&key).unwrap())
+        };
+        // As the programs and a daemon left it: opened, closed as noted, and accounts that are open.
+        for (last, opened, closed, open) in [(1, 9, 2, 3), (2, 5, 0, 0), (3, 4, 1, 3), (4, 2, 7, 2)] {
+            let key = DeniedDevice { device: device(last), group: 1 };
+            maps.denied_opened.insert(&key, &opened).unwrap();
+            maps.denied_closed.insert(&key, &closed).unwrap();
+            for port in 0..open {
+                let key = DeniedKey { device: device(last), group: 1, peer_port_be: [0, port], ..DeniedKey::default() };
+                maps.denied.insert(&key, &DeniedValue::default()).unwrap();
+            }
+        }
+        kernel.accounts().unwrap().recount().unwrap();
+        assert_eq!(counts(1), (Some(9), Some(6)));
+        assert_eq!(counts(2), (None, None));
+        assert_eq!(counts(3), (Some(4), Some(1)));
+        assert_eq!(counts(4), (Some(2), Some(0)));
     });
 }

@@ -6,6 +6,7 @@ mod churn;
 mod crash;
 mod daemonless;
 mod fleet;
+mod flood;
 mod outage;
 mod oversize;
 mod poison;
@@ -53,6 +54,8 @@ pub fn all() -> &'static [&'static dyn Scenario] {
         &oversize::Oversize,
         &query_policy::QueryPolicy,
         &poison::Poison,
+        &flood::Flood,
+        &flood::FloodCrash,
     ]
 }
 

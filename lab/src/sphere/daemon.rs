@@ -59,6 +59,17 @@ impl Daemon {
         self.process.pid()
     }
 
+    /// The most memory that it has had so far, as the kernel tells it (proc(5), `VmHWM`).
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn peak_memory_kib(&self) -> Result<u64> {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.pid())).context("the daemon is gone")?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line.and_then(|line| line.trim().strip_suffix("kB")).context("no VmHWM")?;
+        number.trim().parse().context("VmHWM")
+    }
+
     /// The last lines of its log.
     #[must_use]
     pub fn log_end(&self) -> String {

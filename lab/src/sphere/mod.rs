@@ -111,6 +111,12 @@ impl Sphere {
         &self.config
     }
 
+    /// Directory of the account of denials.
+    #[must_use]
+    pub fn store(&self) -> &PathBuf {
+        &self.store
+    }
+
     /// Path of the pins.
     #[must_use]
     pub fn pin_root(&self) -> &PathBuf {

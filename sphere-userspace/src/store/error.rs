@@ -50,6 +50,11 @@ impl StoreError {
         move |source| Self::Directory { operation, path: path.to_owned(), source }
     }
 
+    /// It, and what led to it.
+    pub(super) fn whole(&self) -> String {
+        std::error::Error::source(self).map_or_else(|| self.to_string(), |source| format!("{self}: {source}"))
+    }
+
     /// Whether the file system has no room.
     pub(super) fn is_full(&self) -> bool {
         match self {

@@ -102,17 +102,17 @@ impl Store {
     /// When the files cannot be written, for other reasons than those of [`Outcome::Paused`].
     pub fn ingest(&mut self, batch: &[Denial], now: SystemTime) -> Result<Outcome, StoreError> {
         if now < UNIX_EPOCH + CLOCK_IS_SET && self.opened.elapsed() < CLOCK_PATIENCE {
-            return Ok(self.pause(batch, &"the clock is not set"));
+            return Ok(self.pause(batch, "the clock is not set"));
         }
         loop {
             match self.write(batch, Day::of(now)) {
                 Ok(()) => break,
                 Err(error) if error.is_full() => {
                     if self.settings.when_full == WhenFull::Pause || !self.drop_oldest()? {
-                        return Ok(self.pause(batch, &error));
+                        return Ok(self.pause(batch, &error.whole()));
                     }
                 }
-                Err(error) if error.is_busy() => return Ok(self.pause(batch, &error)),
+                Err(error) if error.is_busy() => return Ok(self.pause(batch, &error.whole())),
                 Err(error) => {
                     self.stats.paused += batch.len() as u64;
                     return Err(error);
@@ -131,7 +131,7 @@ impl Store {
     /// Removes what is too old or too much, as every batch does: for times when there is none.
     pub fn tidy(&mut self, now: SystemTime) {
         if let Err(error) = self.retain(now) {
-            tracing::warn!(%error, "old files stay");
+            tracing::warn!(error = error.whole(), "old files stay");
         }
     }
 
@@ -151,9 +151,9 @@ impl Store {
         self.stats
     }
 
-    fn pause(&mut self, batch: &[Denial], why: &dyn std::fmt::Display) -> Outcome {
+    fn pause(&mut self, batch: &[Denial], why: &str) -> Outcome {
         if !self.is_paused {
-            tracing::warn!(%why, "the store pauses; the kernel keeps the totals");
+            tracing::warn!(why, "the store pauses; the kernel keeps the totals");
         }
         self.is_paused = true;
         self.stats.paused += batch.len() as u64;
