@@ -69,7 +69,7 @@ fn run() -> Result<ExitCode> {
     ensure!(nix::unistd::geteuid().is_root(), "root is needed to make network namespaces");
     if arguments.clean {
         let reaped = net::reap(Leftovers::DeadAndKept);
-        return print(&format!("removed {} networks {}", reaped.len(), reaped.join(" ")));
+        return print(&removed(&reaped));
     }
     let scenarios = arguments
         .scenarios
@@ -79,6 +79,15 @@ fn run() -> Result<ExitCode> {
     clean_up_on_signals()?;
     net::reap(Leftovers::Dead);
     run_all(&arguments, &scenarios)
+}
+
+/// What was removed, in words.
+fn removed(networks: &[String]) -> String {
+    match networks {
+        [] => "nothing to remove".to_owned(),
+        [one] => format!("removed the network {one}"),
+        many => format!("removed {} networks: {}", many.len(), many.join(" ")),
+    }
 }
 
 fn run_all(arguments: &Arguments, scenarios: &[&'static dyn Scenario]) -> Result<ExitCode> {

@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 
 use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, bind, send, socket};
-use sphere_userspace::datapath::{Pins, netlink, port_state};
+use sphere_userspace::datapath::{Pins, netlink, port_state, socket_of};
 use support::daemon::{Daemon, allow, eventually, policy};
 use support::{isolated, mount_bpffs, run, scratch, sphere_output, veth};
 
@@ -212,7 +212,11 @@ fn a_denied_packet_is_told_on_standard_output() {
         assert_eq!(record["peer"], "198.51.100.9");
         assert_eq!(record["peer_port"], 8443);
         assert_eq!(record["protocol"], "tcp");
-        let counters = status()["counters"].as_array().unwrap().clone();
+        let status = status();
+        let subnets = status["tables"].as_array().unwrap().iter().find(|table| table["map"] == "SUBNETS").unwrap();
+        let written = status["groups"][0]["subnets"].as_array().unwrap().len();
+        assert_eq!(subnets["entries"], written, "subnets that stand in the configuration count too");
+        let counters = status["counters"].as_array().unwrap();
         assert!(counters.iter().any(|c| c["reason"] == "endpoint" && c["verdict"] == "pass" && c["packets"] == 1));
         assert!(counters.iter().any(|c| c["reason"] == "destination" && c["verdict"] == "deny" && c["packets"] == 1));
     });
@@ -239,6 +243,9 @@ fn an_interface_that_comes_back_is_guarded_within_a_tenth_of_a_second() {
         }
         run("ip", &["link", "set", "lan0", "down"]);
         run("ip", &["link", "set", "lan0", "name", "was0"]);
+        eventually("status tells the new name", || {
+            status()["ports"][0]["state"] == "unprotected: the interface is called was0 now"
+        });
         veth("lan0", "dev1");
         eventually("another interface of the name is guarded", is_guarded);
     });
@@ -273,13 +280,18 @@ fn a_second_daemon_is_refused() {
     isolated("a_second_daemon_is_refused", || {
         mount_bpffs();
         veth("lan0", "dev0");
-        let _daemon = Daemon::start(&policy("lan0", ""));
+        let mut daemon = Daemon::start(&policy("lan0", ""));
         let (code, said) = refused(&policy("lan0", ""));
         assert_eq!(code, 6, "{said}");
         assert!(said.contains("another sphere daemon is running"), "{said}");
         let output = sphere_output(&["detach"]);
         assert_eq!(output.status.code(), Some(6));
         assert!(is_guarded());
+        let socket = socket_of(Path::new(ROOT));
+        let lock = socket.with_extension("lock");
+        assert!(lock.exists());
+        daemon.stop(Signal::SIGTERM);
+        assert!(!lock.exists() && !socket.exists(), "what nobody holds is removed");
     });
 }
 
@@ -301,6 +313,7 @@ fn a_foreign_xdp_program_is_named_and_nothing_changes() {
         let (code, said) = refused(&policy("lan0", ""));
         assert_eq!(code, 6, "{said}");
         assert!(said.contains("sphere_ingress") && said.contains("id "), "{said}");
+        assert!(said.contains("sphere detach --pin-root DIR"), "{said}");
         assert_eq!(netlink::links().unwrap(), before);
         assert!(!Path::new(ROOT).exists(), "nothing is left behind");
         other.kill().unwrap();
@@ -323,6 +336,8 @@ fn what_the_environment_lacks_is_said_with_its_remedy() {
         let (code, said) = refused(&policy("gone0", ""));
         assert_eq!(code, 5, "{said}");
         assert!(said.contains("interface gone0 does not exist"), "{said}");
+        let warning = said.lines().find(|line| line.contains("pass on `gone0`")).expect("a warning of the port");
+        assert!(warning.contains("WARN") && warning.contains("other_sources = \"deny\""), "{said}");
         assert!(!Path::new(ROOT).exists(), "nothing is left behind");
 
         let path = scratch("capability").join("policy.toml");

@@ -10,9 +10,6 @@ use crate::policy;
 
 pub(super) fn run(config: &Path, pin_root: Option<&Path>) -> anyhow::Result<Exit> {
     let policy = policy::load(config)?;
-    for warning in &policy.warnings {
-        tracing::warn!("{warning}");
-    }
     let pin_root = pin_root.unwrap_or(&policy.daemon.pin_root).to_owned();
     let settings = Settings { config: config.to_owned(), pin_root };
     daemon::run(&settings, policy).context("cannot run")?;

@@ -263,9 +263,9 @@ impl<D: Datapath> Core<D> {
         for (port, state) in ports.iter().zip(self.datapath.ports(&names)?) {
             let Some(why) = state.unprotected() else { continue };
             let is_news = !self.unprotected.contains(&port.interface);
-            if state.ifindex.is_none() {
+            if state.ifindex.is_none() || state.renamed.is_some() {
                 if is_news {
-                    tracing::warn!(interface = %port.interface, "the interface is gone; it is guarded when it is back");
+                    tracing::warn!(interface = %port.interface, why, "port is unprotected until the interface is back");
                 }
                 unprotected.insert(port.interface.clone());
                 continue;

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::policy::Policy;
 use crate::reconcile::{Changeset, Desired, Refusal, Turn};
 use crate::resolve::{Outcome, Question, Resolution};
 
+/// Warnings about a policy that are told.
+const WARNINGS: usize = 200;
 /// Questions that one line names; the level `debug` tells all of them.
 const NAMED: usize = 3;
 
@@ -69,6 +72,17 @@ impl News {
             let removals = changes.early_removals;
             tracing::warn!(removals, "a table has no room for old and new at once: raise its limit in [limits]");
         }
+    }
+}
+
+/// Tells what is worth a word about a policy that is put in force, each on a line of its own.
+pub(super) fn tell_warnings(policy: &Policy) {
+    for warning in policy.warnings.iter().take(WARNINGS) {
+        tracing::warn!("{warning}");
+    }
+    if policy.warnings.len() > WARNINGS {
+        let more = policy.warnings.len() - WARNINGS;
+        tracing::warn!(more, "warnings about the policy that are not told: see `sphere check`");
     }
 }
 

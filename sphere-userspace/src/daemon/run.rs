@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::collector::{self, StoreState};
 use super::core::{Core, DaemonError, Learned};
+use super::news::tell_warnings;
 use super::notify::notify;
 use super::overhearing::{self, Ears};
 use super::reload::{Read, Reload};
@@ -59,6 +60,7 @@ pub struct Settings {
 /// When the policy cannot be put in force. What is in force stays in force, whatever happens.
 pub fn run(settings: &Settings, policy: Policy) -> anyhow::Result<()> {
     let begun = Instant::now();
+    tell_warnings(&policy);
     privilege::check_capabilities()?;
     privilege::check_kernel()?;
     let object = Object::embedded()?;
@@ -304,9 +306,7 @@ fn take_over(read: Read, core: &mut Core<Kernel>, orders: &watch::Sender<Orders>
         Some(Ok(policy)) => match core.reload(policy) {
             Ok(()) => {
                 orders.send_replace(Orders::from(core.policy()));
-                for warning in &core.policy().warnings {
-                    tracing::warn!("{warning}");
-                }
+                tell_warnings(core.policy());
                 tracing::info!("policy reloaded");
             }
             Err(error) => tracing::error!(error = %chain(&error), "the old policy stays in force"),

@@ -248,9 +248,10 @@ impl<'a> Attacher<'a> {
 impl Drop for Attacher<'_> {
     /// Undoes, latest first, what was not kept.
     fn drop(&mut self) {
+        let pin_root = self.pins.root().display();
         for step in self.undo.drain(..).rev() {
             if let Err(error) = step.undo() {
-                tracing::error!(%error, "could not undo: run `sphere detach`");
+                tracing::error!(%error, "could not undo: run `sphere detach --pin-root {pin_root}`");
             }
         }
     }

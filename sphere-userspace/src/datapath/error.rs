@@ -63,8 +63,8 @@ pub enum DatapathError {
     },
     /// Somebody else's XDP program.
     #[error(
-        "interface {interface} already carries the XDP program {program} (id {id}), which is not of this pin root: \
-         detach it first (`ip link set dev {interface} xdp off`), or set mode = \"tc\" for this interface"
+        "interface {interface} already carries the XDP program {program} (id {id}), which is not of this pin root: {}",
+        remedy_of_foreign(interface, program)
     )]
     ForeignXdp {
         /// Interface.
@@ -76,7 +76,8 @@ pub enum DatapathError {
     },
     /// Somebody else's tc filter.
     #[error(
-        "interface {interface} already carries the tc filter {filter} at Sphere's priority and handle: remove it first"
+        "interface {interface} already carries the tc filter {filter} at Sphere's priority and handle: remove it first \
+         (of another Sphere: `sphere detach --pin-root DIR`)"
     )]
     ForeignFilter {
         /// Interface.
@@ -190,6 +191,14 @@ pub enum DatapathError {
         /// What was seen.
         detail: String,
     },
+}
+
+/// What to do about an XDP program of somebody else: of another pin root, where it is one of ours.
+fn remedy_of_foreign(interface: &str, program: &str) -> String {
+    if program == sphere_common::abi::program::INGRESS {
+        return "end what runs there with `sphere detach --pin-root DIR`, or run on that pin root".to_owned();
+    }
+    format!("detach it first (`ip link set dev {interface} xdp off`), or set mode = \"tc\" for this interface")
 }
 
 impl DatapathError {

@@ -207,6 +207,7 @@ impl Datapath for Fake {
             PortState {
                 interface: interface.clone(),
                 ifindex,
+                renamed: None,
                 ingress: guarded.then_some(Attachment::Xdp(XdpMode::Native)),
                 egress: guarded.then_some(Attachment::Tc(TcHook::Tcx)),
             }

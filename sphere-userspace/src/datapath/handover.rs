@@ -48,7 +48,8 @@ pub(super) fn abandon(pins: &Pins) {
     let removed = [Part::Maps, Part::Programs].into_iter().try_for_each(|part| remove_tree(&pins.next(part)));
     let removed = removed.and_then(|()| if pins.exist() { Ok(()) } else { pins.remove() });
     if let Err(error) = removed {
-        tracing::error!(%error, "could not clean up: run `sphere detach`");
+        let pin_root = pins.root().display();
+        tracing::error!(%error, "could not clean up: run `sphere detach --pin-root {pin_root}`");
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is pinned, as far as it explains names, addresses and flows; read without a daemon.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 use std::path::Path;
@@ -14,6 +15,7 @@ use super::error::DatapathError;
 use super::lock::is_running;
 use super::maps::Maps;
 use super::monotonic;
+use super::netlink;
 use super::object::Programs;
 use super::pins::Pins;
 use crate::reconcile::{Clock, Installed, Moment};
@@ -50,6 +52,8 @@ pub struct Inspection {
     pub sightings: Vec<(SightingKey, SightingValue)>,
     /// Flows that are open: not fragments, not queries.
     pub flows: Vec<OpenFlow>,
+    /// Names of the interfaces by index.
+    pub interfaces: BTreeMap<u32, String>,
 }
 
 /// Reads what is pinned under a root.
@@ -79,6 +83,7 @@ pub fn inspect(pin_root: &Path) -> Result<Inspection, DatapathError> {
         tables,
         sightings: maps.sightings.entries()?,
         flows: flows(&maps, clock.ticks_at(now))?,
+        interfaces: netlink::links()?.into_iter().map(|link| (link.ifindex, link.name)).collect(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! What guards a port now, as the kernel says.
 
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -52,6 +53,8 @@ pub struct PortState {
     pub interface: String,
     /// Its index, while it exists.
     pub ifindex: Option<u32>,
+    /// What it is called now, where that is something else.
+    pub renamed: Option<String>,
     /// What guards packets from devices.
     pub ingress: Option<Attachment>,
     /// What guards packets to devices.
@@ -61,14 +64,18 @@ pub struct PortState {
 impl PortState {
     /// Why the port is not guarded, if it is not.
     #[must_use]
-    pub const fn unprotected(&self) -> Option<&'static str> {
-        match (self.ifindex, self.ingress, self.egress) {
-            (None, _, _) => Some("the interface is gone"),
-            (_, None, None) => Some("no program is attached"),
-            (_, None, _) => Some("no program is attached at ingress"),
-            (_, _, None) => Some("no program is attached at egress"),
-            (Some(_), Some(_), Some(_)) => None,
+    pub fn unprotected(&self) -> Option<String> {
+        if let Some(name) = &self.renamed {
+            return Some(format!("the interface is called {name} now"));
         }
+        let why = match (self.ifindex, self.ingress, self.egress) {
+            (None, _, _) => "the interface is gone",
+            (_, None, None) => "no program is attached",
+            (_, None, _) => "no program is attached at ingress",
+            (_, _, None) => "no program is attached at egress",
+            (Some(_), Some(_), Some(_)) => return None,
+        };
+        Some(why.to_owned())
     }
 }
 
@@ -78,13 +85,35 @@ impl PortState {
 ///
 /// When the kernel does not answer.
 pub fn port_state(pins: &Pins, interface: &str, links: &[Link]) -> Result<PortState, DatapathError> {
-    let mut state = PortState { interface: interface.to_owned(), ifindex: None, ingress: None, egress: None };
-    if let Some(link) = links.iter().find(|link| link.name == interface) {
+    let named = links.iter().find(|link| link.name == interface);
+    let link = named.or_else(|| {
+        let pinned = pinned_ifindex(pins, interface)?;
+        links.iter().find(|link| link.ifindex == pinned)
+    });
+    let mut state =
+        PortState { interface: interface.to_owned(), ifindex: None, renamed: None, ingress: None, egress: None };
+    if let Some(link) = link {
         state.ifindex = Some(link.ifindex);
-        state.ingress = attachment(pins, link, Side::Ingress)?;
-        state.egress = attachment(pins, link, Side::Egress)?;
+        state.renamed = named.is_none().then(|| link.name.clone());
+        // The pins have the name that it was guarded under.
+        let link = Link { name: interface.to_owned(), ..link.clone() };
+        state.ingress = attachment(pins, &link, Side::Ingress)?;
+        state.egress = attachment(pins, &link, Side::Egress)?;
     }
     Ok(state)
+}
+
+/// Index of the interface that the pinned links of a name belong to; [`None`] when there are none, or it is gone.
+fn pinned_ifindex(pins: &Pins, interface: &str) -> Option<u32> {
+    let of_side = |side| {
+        let pinned = pins.link(interface, side);
+        if let Ok(mark) = fs::read_link(&pinned) {
+            return mark.to_str()?.strip_prefix("clsact:")?.parse().ok();
+        }
+        let info = link_info(sys::open(&pinned).ok()?.as_fd()).ok()?;
+        (info.ifindex != 0).then_some(info.ifindex)
+    };
+    Side::ALL.into_iter().find_map(of_side)
 }
 
 /// What of ours guards one side of an interface.

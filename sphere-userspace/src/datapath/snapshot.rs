@@ -7,12 +7,12 @@ use std::time::SystemTime;
 
 use aya::programs::ProgramInfo;
 use ipnet::IpNet;
-use sphere_common::abi::{self, Config, Counter, EventBudget, GroupLabel, LessonCount, RuleLabel, counter_index};
+use sphere_common::abi::{self, Config, Counter, EventBudget, GroupLabel, LessonCount, Port, RuleLabel, counter_index};
 use sphere_common::verdict::{Direction, Reason, Verdict};
 
 use super::error::DatapathError;
 use super::handover::release;
-use super::lock::is_running;
+use super::lock::{Lock, is_running};
 use super::maps::Maps;
 use super::netlink;
 use super::pins::Pins;
@@ -99,6 +99,8 @@ pub struct Snapshot {
     pub programs: Vec<ProgramState>,
     /// The ports.
     pub ports: Vec<PortState>,
+    /// Settings of the ports by interface index, as the programs have them.
+    pub settings: BTreeMap<u32, Port>,
     /// The groups.
     pub groups: Vec<GroupState>,
     /// Fill of the tables.
@@ -140,8 +142,9 @@ pub fn read(pin_root: &Path) -> Result<Snapshot, DatapathError> {
         ticks_per_second: config.ticks_per_second,
         programs: programs(&pins)?,
         ports: pins.interfaces().iter().map(port).collect::<Result<_, _>>()?,
+        settings: maps.ports.entries()?.into_iter().collect(),
         groups: groups(&maps, &config)?,
-        tables: tables(&maps)?,
+        tables: tables(&maps, &config)?,
         counters: counters(&maps.counters)?,
         rules: rules(&maps)?,
         events_sent: per_cpu.iter().map(|cpu| cpu.sent).sum(),
@@ -162,9 +165,8 @@ pub fn detach(pin_root: &Path) -> Result<Vec<String>, DatapathError> {
     if trees.is_empty() {
         return Err(DatapathError::NotPinned { pin_root: pin_root.to_owned() });
     }
-    if is_running(pin_root) {
-        return Err(DatapathError::AnotherDaemon { pin_root: pin_root.to_owned() });
-    }
+    // Held meanwhile: no daemon begins.
+    let _lock = Lock::take(pin_root)?;
     let links = netlink::links()?;
     let mut released = Vec::new();
     for pins in trees {
@@ -226,15 +228,18 @@ fn groups(maps: &Maps, config: &Config) -> Result<Vec<GroupState>, DatapathError
     Ok(labels.into_iter().filter(|(_, label)| label.used != 0).map(group).collect())
 }
 
-fn tables(maps: &Maps) -> Result<Vec<Fill>, DatapathError> {
+fn tables(maps: &Maps, config: &Config) -> Result<Vec<Fill>, DatapathError> {
     fn fill<K: Plain, V: Plain>(table: &Table<K, V>, used: impl Fn(&V) -> bool) -> Result<Fill, DatapathError> {
         let mut entries = 0;
         table.visit(|_, value| entries += usize::from(used(value)))?;
         Ok(Fill { map: table.name(), entries, capacity: table.shape().capacity })
     }
+    let mut subnets = fill(&maps.subnets, |_| true)?;
+    // The first ones stand in the configuration: the programs look there first.
+    subnets.entries += (config.subnets4_len + config.subnets6_len) as usize;
     Ok(vec![
         fill(&maps.ports, |_| true)?,
-        fill(&maps.subnets, |_| true)?,
+        subnets,
         fill(&maps.endpoints4, |_| true)?,
         fill(&maps.endpoints6, |_| true)?,
         fill(&maps.cidrs4, |_| true)?,

@@ -4,24 +4,14 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use etherparse::PacketBuilder;
 use serde::Serialize;
-use sphere_common::decide::{Context, Workspace, ingress};
-use sphere_common::host::HostTables;
-use sphere_common::verdict::{Reason, Verdict};
 
+use super::gateway::{Gateway, TCP, UDP};
 use super::report::seconds;
 use super::view::{LeaseView, View, millis};
 use crate::datapath::Inspection;
 use crate::policy::DomainName;
 use crate::reconcile::Sighting;
-
-/// Services that are tried when none is asked for and none is open at the address.
-const USUAL: [(u8, u16); 2] = [(TCP, 443), (TCP, 80)];
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-/// Source port of the packets that are tried.
-const SOURCE_PORT: u16 = 49_152;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,8 +77,11 @@ pub struct Explanation {
     /// Its group; absent when it is in no device subnet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Whether its group enforces, or the port it would be on.
+    /// Whether its group enforces.
     pub enforced: bool,
+    /// Without a group: what happens to it on each device port.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<PortLine>,
     /// The name that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -101,6 +94,19 @@ pub struct Explanation {
     pub history: Vec<HistoryLine>,
     /// Flows that the device has open to them.
     pub flows: usize,
+}
+
+/// What happens on a device port to a source in no device subnet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PortLine {
+    /// Name of the interface; its index when it has none any more.
+    pub interface: String,
+    /// `pass`, `audit` or `deny`.
+    pub verdict: &'static str,
+    /// Word of the reason.
+    pub reason: &'static str,
+    /// What that means.
+    pub explanation: &'static str,
 }
 
 /// What would happen to a first packet.
@@ -156,119 +162,23 @@ pub fn explain(query: &Query, view: &View, inspection: &Inspection) -> Explanati
     };
     let probe = addresses.first().copied().unwrap_or(query.device);
     let (group, enforced) = gateway.group(probe);
+    // No rule speaks of a source without a group: each port says what becomes of it.
+    let (ports, addresses) =
+        if group.is_some() { (Vec::new(), addresses) } else { (gateway.ports(probe), BTreeSet::new()) };
     let flows = inspection.flows.iter().filter(|flow| flow.device == query.device && addresses.contains(&flow.peer));
     let name = query.target.as_ref().err();
     Explanation {
         schema: "sphere.explain/1",
         device: query.device,
         enforced,
+        ports,
         name: name.map(ToString::to_string),
-        may_ask: name.map(|name| group.is_some_and(|group| crate::reconcile::allows(&inspection.tables, group, name))),
+        may_ask: name.zip(group).map(|(name, group)| crate::reconcile::allows(&inspection.tables, group, name)),
         verdicts: addresses.iter().flat_map(|address| gateway.verdicts(*address, query.service)).collect(),
         history: history(view, inspection, &addresses),
         flows: flows.count(),
         group: group.and_then(|number| inspection.group(number)),
     }
-}
-
-/// The deciding code over what is pinned.
-struct Gateway<'a> {
-    inspection: &'a Inspection,
-    tables: HostTables,
-    device: IpAddr,
-    workspace: Box<Workspace>,
-}
-
-impl<'a> Gateway<'a> {
-    fn new(inspection: &'a Inspection, device: IpAddr) -> Self {
-        Self { inspection, tables: inspection.host_tables(device), device, workspace: Box::default() }
-    }
-
-    /// What happens to a first packet of the device, on the port that knows it.
-    fn judge(&mut self, address: IpAddr, (protocol, port): (u8, u16)) -> Option<(Verdict, Reason, u32, u32)> {
-        let frame = frame(self.device, address, (protocol, port))?;
-        let inspection = self.inspection;
-        let now = inspection.clock.ticks_at(inspection.now);
-        let ports: Vec<u32> = inspection.tables.ports.keys().copied().collect();
-        let mut last = None;
-        for ifindex in ports {
-            let context = Context { config: &inspection.tables.config, ifindex, now };
-            ingress(&mut frame.as_slice(), &mut self.tables, &context, &mut self.workspace);
-            let decision = &self.workspace.decision;
-            last = Some((decision.verdict, decision.reason, decision.rule, decision.group));
-            if decision.reason != Reason::OtherSubnet {
-                break;
-            }
-        }
-        last
-    }
-
-    /// Number of the device's group, and whether it enforces.
-    fn group(&mut self, towards: IpAddr) -> (Option<u32>, bool) {
-        let towards = if towards.is_ipv4() == self.device.is_ipv4() { towards } else { self.device };
-        let group = self.judge(towards, (TCP, 443)).map(|(.., group)| group);
-        let labels = &self.inspection.tables.group_labels;
-        let known = group.and_then(|group| labels.get(&group).map(|label| (group, label.enforce != 0)));
-        known.map_or((None, false), |(group, enforced)| (Some(group), enforced))
-    }
-
-    /// Addresses of a name, in the family of the device.
-    fn addresses_of(&self, view: &View, name: &DomainName) -> BTreeSet<IpAddr> {
-        let known = view.names.get(name.as_str()).map(|known| known.leases.as_slice()).unwrap_or_default();
-        let past = view.past.iter().filter(|(past, _)| past == name.as_str()).map(|(_, lease)| lease);
-        let all = known.iter().chain(past).map(|lease| lease.address);
-        all.filter(|address| address.is_ipv4() == self.device.is_ipv4()).collect()
-    }
-
-    /// Verdicts of the service that is asked for, or of those that are open there, or of the usual ones.
-    fn verdicts(&mut self, address: IpAddr, service: Option<(u8, u16)>) -> Vec<VerdictLine> {
-        let services = service.map_or_else(|| self.services(address), |service| BTreeSet::from([service]));
-        let mut lines = Vec::new();
-        for service in services {
-            let Some((verdict, reason, rule, _)) = self.judge(address, service) else { continue };
-            lines.push(VerdictLine {
-                address,
-                service: shown(service),
-                verdict: verdict.word(),
-                reason: reason.word(),
-                explanation: reason.sentence(),
-                rule: if verdict == Verdict::Pass { self.inspection.rule(rule) } else { None },
-            });
-        }
-        lines
-    }
-
-    fn services(&self, address: IpAddr) -> BTreeSet<(u8, u16)> {
-        let tables = &self.inspection.tables;
-        let of_v4 = tables.endpoints4.keys().map(|key| (IpAddr::from(key.address), key.protocol, key.port_be));
-        let of_v6 = tables.endpoints6.keys().map(|key| (IpAddr::from(key.address), key.protocol, key.port_be));
-        let open = of_v4.chain(of_v6).filter(|(open, ..)| *open == address);
-        let open = open.map(|(_, protocol, port_be)| (protocol, u16::from_be_bytes(port_be)));
-        let open = open.filter(|(protocol, port)| matches!(*protocol, TCP | UDP) && *port != 0);
-        let open: BTreeSet<(u8, u16)> = open.collect();
-        if open.is_empty() { USUAL.into() } else { open }
-    }
-}
-
-/// A first packet.
-fn frame(device: IpAddr, address: IpAddr, (protocol, port): (u8, u16)) -> Option<Vec<u8>> {
-    let link = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
-    let ip = match (device, address) {
-        (IpAddr::V4(device), IpAddr::V4(address)) => link.ipv4(device.octets(), address.octets(), 64),
-        (IpAddr::V6(device), IpAddr::V6(address)) => link.ipv6(device.octets(), address.octets(), 64),
-        _ => return None,
-    };
-    let mut frame = Vec::new();
-    let written = if protocol == UDP {
-        ip.udp(SOURCE_PORT, port).write(&mut frame, &[])
-    } else {
-        ip.tcp(SOURCE_PORT, port, 1, 1024).syn().write(&mut frame, &[])
-    };
-    written.is_ok().then_some(frame)
-}
-
-fn shown((protocol, port): (u8, u16)) -> String {
-    format!("{}/{port}", if protocol == UDP { "udp" } else { "tcp" })
 }
 
 /// What was known of addresses: leases that hold, leases that ended, and what the kernel still remembers of answers.

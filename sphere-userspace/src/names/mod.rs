@@ -5,9 +5,10 @@
 //! [`Explanation`] put both together.
 
 mod explain;
+mod gateway;
 mod report;
 mod view;
 
-pub use explain::{Explanation, HistoryLine, Query, QueryError, VerdictLine, explain};
+pub use explain::{Explanation, HistoryLine, PortLine, Query, QueryError, VerdictLine, explain};
 pub use report::{AddressReport, AskerReport, FamilyReport, NameReport, NamesReport};
 pub use view::{LeaseView, NameView, QuestionView, View};

@@ -95,8 +95,13 @@ pub(super) fn write_explanation(output: &mut impl Write, explanation: &Explanati
     let Explanation { device, group, enforced, name, may_ask, .. } = explanation;
     match group {
         Some(group) => writeln!(output, "{device} is in group {group}, {}", mode(*enforced))?,
-        None => writeln!(output, "{device} is in no device subnet")?,
+        None => writeln!(output, "{device} is in no device subnet of the policy: no rule speaks of it")?,
     }
+    let mut ports = table(&["device port", "verdict", "reason", "why"], &[]);
+    for line in &explanation.ports {
+        ports.add_row([line.interface.as_str(), line.verdict, line.reason, line.explanation]);
+    }
+    section(output, "SUCH A SOURCE NOW", &ports)?;
     if let (Some(name), Some(may_ask)) = (name, may_ask) {
         let may = if *may_ask { "a rule of its group allows" } else { "no rule of its group allows" };
         writeln!(output, "{may} the name {name}")?;

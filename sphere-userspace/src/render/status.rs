@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use sphere_common::abi::{self, LessonCount};
+use sphere_common::abi::{self, LessonCount, port_flags};
 
 use crate::daemon::StoreState;
 use crate::datapath::snapshot::{CounterState, Fill, GroupState, ProgramState, RuleState, Snapshot};
 use crate::datapath::{Attachment, PortState};
+use crate::policy::{OtherSources, unjudged_sources};
 
 /// Everything that `sphere status` says.
 #[derive(Clone, Debug, Serialize)]
@@ -59,6 +60,13 @@ pub(super) struct PortStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) egress: Option<&'static str>,
     pub(super) state: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) other_sources: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) other_sources_v6: Option<&'static str>,
+    /// What is worth a warning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) warning: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -144,12 +152,32 @@ fn programs(snapshot: &Snapshot) -> Vec<ProgramStatus> {
 }
 
 fn ports(snapshot: &Snapshot) -> Vec<PortStatus> {
-    let port = |port: &PortState| PortStatus {
-        interface: port.interface.clone(),
-        ifindex: port.ifindex,
-        ingress: port.ingress.map(Attachment::ingress_word),
-        egress: port.egress.map(Attachment::egress_word),
-        state: port.unprotected().map_or_else(|| "protected".to_owned(), |why| format!("unprotected: {why}")),
+    let state = |port: &PortState| match (&port.renamed, port.unprotected()) {
+        // Interfaces have settings by number: without a daemon that follows the policy, a new name changes nothing.
+        (Some(name), _) if port.ifindex.is_some_and(|ifindex| snapshot.settings.contains_key(&ifindex)) => {
+            format!("protected, but called {name} now: the next start of the daemon ends that")
+        }
+        (_, Some(why)) => format!("unprotected: {why}"),
+        (_, None) => "protected".to_owned(),
+    };
+    let settings = |port: &PortState| snapshot.settings.get(&port.ifindex?);
+    let others = |port: &PortState, flag: u8| {
+        let denies = settings(port)?.flags & flag != 0;
+        Some(if denies { OtherSources::Deny } else { OtherSources::Pass })
+    };
+    let port = |port: &PortState| {
+        let [v4, v6] = [port_flags::DENY_FOREIGN4, port_flags::DENY_FOREIGN6].map(|flag| others(port, flag));
+        let unjudged = v4.zip(v6).and_then(|(v4, v6)| unjudged_sources(&port.interface, v4, v6));
+        PortStatus {
+            interface: port.interface.clone(),
+            ifindex: port.ifindex,
+            ingress: port.ingress.map(Attachment::ingress_word),
+            egress: port.egress.map(Attachment::egress_word),
+            state: state(port),
+            other_sources: v4.map(OtherSources::word),
+            other_sources_v6: v6.map(OtherSources::word),
+            warning: unjudged.map(|(message, remedy)| format!("{message} ({remedy})")),
+        }
     };
     snapshot.ports.iter().map(port).collect()
 }

@@ -8,6 +8,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use super::status::Status;
 use crate::daemon::StoreState;
+use crate::policy::wrap;
 
 /// Columns that the tables may take.
 const WIDTH: u16 = 80;
@@ -26,6 +27,10 @@ pub fn write_status(output: &mut impl Write, status: &Status) -> io::Result<()> 
         status.daemon, status.pin_root, status.abi, status.clock.ticks_per_second
     )?;
     section(output, "PORTS", &ports(status))?;
+    for warning in status.ports.iter().filter_map(|port| port.warning.as_ref()) {
+        let lines = wrap(&format!("warning: {warning}"), 0, 0);
+        writeln!(output, "\n{}", lines.join("\n"))?;
+    }
     section(output, "GROUPS", &groups(status))?;
     section(output, "PROGRAMS", &programs(status))?;
     section(output, "TABLES", &tables(status))?;

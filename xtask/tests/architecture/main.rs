@@ -136,7 +136,7 @@ fn common_reads_no_clock_and_does_no_input_or_output() {
 }
 
 /// They build a packet for the deciding code, or read what it has handed over.
-const NO_JUDGES: [&str; 2] = ["sphere-userspace/src/names/explain.rs", "sphere-userspace/src/overhear/"];
+const NO_JUDGES: [&str; 2] = ["sphere-userspace/src/names/gateway.rs", "sphere-userspace/src/overhear/"];
 
 #[test]
 fn userspace_decides_no_packet_by_other_code() {

@@ -172,7 +172,7 @@ fn refuse(lab: &Lab, report: &mut Report, refusal: &Refusal<'_>, command: Comman
     let after = attached(lab)?;
     let missing: Vec<&String> = refusal.words.iter().filter(|word| !done.stderr.contains(word.as_str())).collect();
     let mut seen = match done.code {
-        Some(code) => format!("exit status {code}: {}", done.stderr.lines().next().unwrap_or("no message")),
+        Some(code) => format!("exit status {code}: {}", done.stderr.lines().next_back().unwrap_or("no message")),
         None => "had to be killed".to_owned(),
     };
     if !missing.is_empty() {
