@@ -154,6 +154,21 @@ fn subnets_stand_longest_first_and_go_on_in_the_trie() {
 }
 
 #[test]
+fn link_local_sources_pass_only_where_all_others_do() {
+    for (sources, flags) in [
+        (OtherSources::Pass, 0),
+        (OtherSources::PassGlobal, port_flags::DENY_LINK_LOCAL6),
+        (OtherSources::Deny, port_flags::DENY_FOREIGN6 | port_flags::DENY_LINK_LOCAL6),
+    ] {
+        let mut policy = policy(vec![group("one", &["10.20.0.0/24"], Vec::new())]);
+        policy.interfaces[0].other_sources_v6 = sources;
+        let mut world = World::new(policy);
+        world.reconcile();
+        assert_eq!(world.tables().ports.values().map(|port| port.flags).collect::<Vec<_>>(), [flags]);
+    }
+}
+
+#[test]
 fn ports_enforce_when_any_of_their_groups_does() {
     let mut two = group("two", &["10.21.0.0/24"], Vec::new());
     two.mode = Mode::Audit;
@@ -164,8 +179,9 @@ fn ports_enforce_when_any_of_their_groups_does() {
     let mut world = World::new(policy);
     world.reconcile();
     let port = |enforce, flags| Port { enforce, flags, ..Port::default() };
-    let both = port_flags::DENY_FOREIGN4 | port_flags::DENY_FOREIGN6;
-    assert_eq!(world.tables().ports, [(2, port(1, port_flags::DENY_FOREIGN6)), (3, port(0, both))].into());
+    let all_v6 = port_flags::DENY_FOREIGN6 | port_flags::DENY_LINK_LOCAL6;
+    let both = port_flags::DENY_FOREIGN4 | all_v6;
+    assert_eq!(world.tables().ports, [(2, port(1, all_v6)), (3, port(0, both))].into());
     assert_eq!(world.tables().config.subnets4_len, 3, "an interface that is not there has no subnets");
 
     let lan0 = InterfaceName::parse("lan0").unwrap();
