@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use sphere_lab::net::{Leftovers, Namespace, Network, reap};
-use sphere_lab::process;
+use sphere_lab::{process, wait};
 
 /// Names in `/run/netns` with this prefix.
 fn namespaces(prefix: &str) -> usize {
@@ -65,7 +65,8 @@ fn what_a_dead_run_left_is_reaped_and_what_lives_is_not() {
 
     assert!(reaped.contains(&dead), "{reaped:?}");
     assert_eq!(namespaces(&dead), 0);
-    assert!(!sleeper.runs());
+    let ended = wait::until("the process to end", Duration::from_secs(5), || (!sleeper.runs()).then_some(()));
+    assert!(ended.is_ok(), "a process of the dead run goes on");
     assert!(!reaped.contains(&network.ground.prefix().to_owned()));
     assert_eq!(namespaces(network.ground.prefix()), 7);
 }

@@ -79,16 +79,6 @@ fn write<F: Family, T: Tables + FamilyTables<F>>(tables: &mut T, context: &Conte
     FamilyTables::<F>::refresh_flow(tables, &F::flow_key(case.flow), &case.known);
 }
 
-/// Lets the known flow, which has served its purpose, end in two seconds: until then a repetition still belongs to it.
-#[inline(never)]
-pub(super) fn close<F: Family, T: Tables + FamilyTables<F>>(tables: &mut T, context: &Context<'_>, case: &mut Case<F>) {
-    let soon = context.now.saturating_add(2 * Ticks::from(context.config.ticks_per_second));
-    if soon < case.known.ends {
-        case.known.ends = soon;
-        FamilyTables::<F>::refresh_flow(tables, &F::flow_key(case.flow), &case.known);
-    }
-}
-
 /// Sets the mark of the known flow.
 #[inline(never)]
 pub(super) fn mark<F: Family, T: Tables + FamilyTables<F>>(tables: &mut T, case: &mut Case<F>, mark: u64) {

@@ -457,7 +457,6 @@ pub(super) fn answer<F: Family, P: Packet, T: Tables + FamilyTables<F> + Lessons
         return;
     }
 
-    flows::close::<F, T>(tables, context, case);
     // A truncated answer is no answer: the device asks again over TCP (RFC 2181 section 9).
     if !header.is_noerror() || header.is_truncated() || !tables.find_name(lesson) {
         return;

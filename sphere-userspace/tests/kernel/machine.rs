@@ -427,8 +427,7 @@ fn fields(decision: &Decision) -> Vec<u8> {
 fn config(enforce: bool, flags: u8) -> Config {
     let group = SubnetValue { group: GROUP, enforce: u8::from(enforce), flags, ..SubnetValue::default() };
     let mut config = Config {
-        // So long a second that nothing ends while the kernel's clock goes on and the host's stands still.
-        ticks_per_second: 1 << 30,
+        ticks_per_second: 250,
         flags: config_flags::CIDRS4
             | config_flags::INBOUND4
             | config_flags::INBOUND6

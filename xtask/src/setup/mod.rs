@@ -18,8 +18,19 @@ use toolchain::Toolchain;
 /// The lab's packages: one list, shared with the lab.
 const LAB_PACKAGES: &str = include_str!("../../../lab/packages.txt");
 
-/// What the machine with an older kernel needs: the emulator, a shell, and what the tests call.
-const VM_PACKAGES: [&str; 6] = ["qemu-system-x86", "busybox-static", "iproute2", "bpftool", "util-linux", "mount"];
+/// What the machine with an older kernel needs: the emulator with its modules and firmware, a shell, and what the tests
+/// call. All of the emulator is named: where it cannot be installed beside what is there, each package is unpacked alone.
+const VM_PACKAGES: [&str; 9] = [
+    "qemu-system-x86",
+    "qemu-system-common",
+    "qemu-system-data",
+    "seabios",
+    "busybox-static",
+    "iproute2",
+    "bpftool",
+    "util-linux",
+    "mount",
+];
 
 /// What builds the data plane.
 pub(crate) struct BpfTools {

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 use crate::process;
+use crate::setup::unpack;
 
 const NAME: &str = "qemu-system-x86_64";
 /// Nothing takes that long, however busy this machine is.
@@ -16,6 +17,8 @@ const MEMORY: &str = "2048";
 const PROCESSORS: &str = "1";
 /// The jobs have the first serial port, the kernel has the second. A panic ends the emulator.
 const KERNEL_ARGUMENTS: &str = "console=ttyS1 panic=-1 quiet loglevel=5";
+/// Where the packages of the firmware put it: an emulator that was unpacked looks for it beside itself.
+const FIRMWARE: [&str; 4] = ["-L", "/usr/share/qemu", "-L", "/usr/share/seabios"];
 /// What `timeout` ends with when the time was up.
 const OUT_OF_TIME: i32 = 124;
 
@@ -25,9 +28,10 @@ pub(super) struct Emulator {
 }
 
 impl Emulator {
-    /// The emulator on the search path.
+    /// The emulator on the search path, or among what was unpacked.
     pub(super) fn find() -> Result<Self> {
-        match process::find(NAME) {
+        let unpacked = unpack::directories().into_iter().map(|directory| directory.join(NAME));
+        match process::find(NAME).or_else(|| unpacked.into_iter().find(|candidate| candidate.is_file())) {
             Some(program) => Ok(Self { program }),
             None => bail!("{NAME} is not installed: on Debian, apt-get install qemu-system-x86"),
         }
@@ -46,6 +50,7 @@ impl Emulator {
             .args(["--foreground", LIMIT_SECONDS])
             .arg(&self.program)
             .args(["-accel", "tcg", "-cpu", "max", "-m", MEMORY, "-smp", PROCESSORS])
+            .args(FIRMWARE)
             .args(["-nodefaults", "-display", "none", "-no-reboot", "-append", KERNEL_ARGUMENTS])
             .args(["-serial", "stdio", "-serial", &format!("file:{}", kernel_log.display())])
             .arg("-kernel")
