@@ -4,16 +4,24 @@
 //! the [`Directory`]) → one JSON line → every sink's own bounded queue. Invariant: no sink can slow another, the reader, or enforcement; what a sink cannot
 //! take is counted.
 
+mod asked;
+mod clock;
 mod digest;
 mod directory;
+mod field;
+mod question;
 mod reader;
 mod record;
 mod sink;
 mod summary;
 
+pub use asked::Asked;
+pub use clock::WallClock;
 pub use digest::Digest;
 pub use directory::Directory;
+pub use field::{Field, Kind};
+pub use question::Question;
 pub use reader::{Teller, read_events};
-pub use record::{Record, WallClock};
+pub use record::{Record, Value};
 pub use sink::{SinkLoss, Sinks};
 pub use summary::Summary;
