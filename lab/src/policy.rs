@@ -61,7 +61,7 @@ impl Policy {
     pub fn render(&self) -> String {
         let mut text = format!(
             "version = 1\n\n\
-             [daemon]\ndenied = [\"{}\"]\ndenied_window = \"{}\"\n\n\
+             [records]\nwindow = \"{}\"\n\n[[records.sink]]\ntype = \"file\"\npath = \"{}\"\n\n\
              [store]\ndirectory = \"{}\"\n\n\
              [resolver]\nservers = [\"{}\"]\nttl_floor = \"{}s\"\ngrace = \"{}s\"\ntimeout = \"1s\"\n\n\
              [limits]\n{}\n\
@@ -71,8 +71,8 @@ impl Policy {
              profiles = [\"azure-sphere\"]\n\n\
              [group.azure-sphere]\nedition = \"integrated\"\nntp = true\ndps = true\ntelemetry = true\n\
              hubs = [\"contoso\"]\n",
-            self.denied.display(),
             self.denied_window,
+            self.denied.display(),
             self.store.display(),
             self.resolver,
             self.ttl_floor_seconds,

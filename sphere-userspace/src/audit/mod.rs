@@ -1,8 +1,8 @@
 //! What was denied, told: samples from the kernel's ring become records, and records go to sinks.
 //!
 //! Place in the data flow: ring buffer → [`Digest`] (like denials become one) → [`Record`] (names put to numbers through
-//! the [`Directory`]) → one JSON line → every sink's own bounded queue. Invariant: no sink can slow another, the reader, or enforcement; what a sink cannot
-//! take is counted.
+//! the [`Directory`]) → every sink's own bounded queue → its thread, which writes it in its own format. Invariant: no
+//! sink can slow another, the reader, or enforcement; what a sink cannot take is counted.
 
 mod asked;
 mod clock;
@@ -23,5 +23,5 @@ pub use field::{Field, Kind};
 pub use question::Question;
 pub use reader::{Teller, read_events};
 pub use record::{Record, Value};
-pub use sink::{SinkLoss, Sinks};
+pub use sink::{SinkCounts, SinkState, Sinks};
 pub use summary::Summary;
