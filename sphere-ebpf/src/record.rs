@@ -77,7 +77,7 @@ fn sample<S: Rewrite>(
     };
     budget.used += 1;
     budget.sent += 1;
-    // SAFETY: the entry is room for one event; every field is written below, `head` by `copy_head`.
+    // SAFETY: the entry is room for one event; every field is written below, of `head` what `head_bytes` says.
     let event = unsafe { &mut *entry.as_mut_ptr() };
     let subject = &decision.subject;
     // SAFETY: the helper takes no argument and touches no memory.
@@ -96,7 +96,10 @@ fn sample<S: Rewrite>(
     event.verdict = decision.verdict as u8;
     event.direction = direction as u8;
     event.pad = [0; 4];
-    event.head_bytes = copy_head((source, frame_bytes), &mut event.head);
+    // Read back from memory: the verifier forgets how the length came about, which differs between the ways that lead here.
+    // SAFETY: the field was written above.
+    let bytes = unsafe { core::ptr::read_volatile(&raw const event.frame_bytes) };
+    event.head_bytes = copy_head((source, bytes), &mut event.head);
     let waiting = maps::EVENTS.query(BPF_RB_AVAIL_DATA);
     entry.submit(if waiting > WAKE_BYTES { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP });
 }
