@@ -5,6 +5,7 @@
 //! sink can slow another, the reader, or enforcement; what a sink cannot take is counted.
 
 mod asked;
+mod cef;
 mod clock;
 mod digest;
 mod directory;

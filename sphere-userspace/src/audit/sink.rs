@@ -4,9 +4,14 @@
 
 mod backoff;
 mod batch;
+mod channel;
 mod counts;
 mod file;
+mod journald;
+mod otlp;
 mod stdout;
+mod syslog;
+mod tls;
 mod worker;
 
 use std::io;
@@ -115,6 +120,11 @@ fn output(target: &SinkTarget) -> Box<dyn Output> {
     match target {
         SinkTarget::Stdout => Box::new(stdout::Stdout),
         SinkTarget::File(settings) => Box::new(file::Rotating::new(settings.clone())),
+        SinkTarget::Journald { socket } => Box::new(journald::Journald::new(socket.clone())),
+        SinkTarget::Syslog { server, tls } => Box::new(syslog::Syslog::new(server.clone(), tls.clone())),
+        SinkTarget::Otlp { url, tls, authorization } => {
+            Box::new(otlp::Otlp::new(url.clone(), tls.clone(), authorization.clone()))
+        }
     }
 }
 

@@ -49,7 +49,7 @@ use ipnet::Ipv4Net;
 pub use load::{load, parse};
 pub use name::{DomainName, NameError, NamePattern};
 pub use port::{AttachMode, Interface, InterfaceName, OtherSources, unjudged_sources};
-pub use records::{RecordFile, RecordSettings, SinkSettings, SinkTarget};
+pub use records::{HostPort, RecordFile, RecordSettings, SinkSettings, SinkTarget, TlsSettings};
 pub use service::{PortMatch, Protocol, Service, ServiceError};
 pub use settings::{DaemonSettings, FlowTimeouts, Limits, ResolverSettings};
 pub use wrap::plain;

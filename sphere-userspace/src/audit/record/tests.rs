@@ -18,7 +18,7 @@ fn clock() -> WallClock {
     WallClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600), Duration::from_secs(100))
 }
 
-fn event() -> Event {
+pub(in crate::audit) fn event() -> Event {
     let mut event = Event::new_zeroed();
     event.monotonic_ns = 100_123_456_789;
     event.device = Ipv4Addr::new(10, 20, 0, 5).to_ipv6_mapped().octets();
@@ -44,7 +44,7 @@ fn directory() -> Directory {
     directory
 }
 
-fn record(event: &Event) -> Option<Record> {
+pub(in crate::audit) fn record(event: &Event) -> Option<Record> {
     Record::new(&Summary::of(event), &directory(), clock())
 }
 

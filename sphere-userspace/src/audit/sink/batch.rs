@@ -37,9 +37,23 @@ impl Batch {
         self.records.iter().map(AsRef::as_ref)
     }
 
+    pub(super) fn first(&self) -> Option<Arc<Record>> {
+        self.records.front().cloned()
+    }
+
     /// Takes away the oldest, which were delivered.
     pub(super) fn delivered(&mut self, records: usize) {
-        let records = self.records.drain(..records.min(self.records.len())).count();
-        self.counts.deliver(records as u64);
+        let records = self.take(records);
+        self.counts.deliver(records);
+    }
+
+    /// Takes away the oldest, which never will be.
+    pub(super) fn lost(&mut self, records: usize) {
+        let records = self.take(records);
+        self.counts.lose(records);
+    }
+
+    fn take(&mut self, records: usize) -> u64 {
+        self.records.drain(..records.min(self.records.len())).count() as u64
     }
 }
