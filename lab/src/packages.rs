@@ -1,7 +1,7 @@
 //! The Debian packages that the lab takes its programs from.
 
 /// Names for `apt-get install`.
-pub const PACKAGES: [&str; 15] = [
+pub const PACKAGES: [&str; 17] = [
     "iproute2",
     "ethtool",
     "nftables",
@@ -16,6 +16,8 @@ pub const PACKAGES: [&str; 15] = [
     "curl",
     "openssl",
     "sqlite3",
+    "rsyslog",
+    "rsyslog-openssl",
     // Brings busybox, whose ping is used too.
     "udhcpc",
 ];

@@ -1,5 +1,6 @@
 //! The lab's certificate authority: the clients trust it and nothing else.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -53,7 +54,7 @@ impl Authority {
         self.directory.join("ca.pem")
     }
 
-    /// Issues a server certificate for one name.
+    /// Issues a certificate for one name or address.
     ///
     /// # Errors
     /// When `openssl` fails.
@@ -61,7 +62,7 @@ impl Authority {
         self.issue_for(host, &[host])
     }
 
-    /// Issues one server certificate, kept under the name `label`, for several names.
+    /// Issues one certificate, kept under the name `label`, for several names or addresses.
     ///
     /// # Errors
     /// When `openssl` fails.
@@ -70,7 +71,8 @@ impl Authority {
             certificate: self.directory.join(format!("{label}.pem")),
             key: self.directory.join(format!("{label}.key")),
         };
-        let names: Vec<String> = hosts.iter().map(|host| format!("DNS:{host}")).collect();
+        let kind = |host: &str| if host.parse::<IpAddr>().is_ok() { "IP" } else { "DNS" };
+        let names: Vec<String> = hosts.iter().map(|host| format!("{}:{host}", kind(host))).collect();
         let names = names.join(",");
         let mut command = request();
         command

@@ -16,6 +16,8 @@ pub struct Policy {
     pub denied_window: &'static str,
     /// Where the account of denials is kept.
     pub store: PathBuf,
+    /// More lines of the sink of that file, and more sinks.
+    pub records: String,
     /// How packets of devices are seen: `xdp` or `tc`.
     pub ingress: &'static str,
     /// `enforce` or `audit`.
@@ -44,6 +46,7 @@ impl Policy {
             denied: denied.to_owned(),
             store: store.to_owned(),
             denied_window: "0s",
+            records: String::new(),
             ingress: "xdp",
             mode: "enforce",
             ttl_floor_seconds: 5,
@@ -61,7 +64,7 @@ impl Policy {
     pub fn render(&self) -> String {
         let mut text = format!(
             "version = 1\n\n\
-             [daemon]\ndenied = [\"{}\"]\ndenied_window = \"{}\"\n\n\
+             [records]\nwindow = \"{}\"\n\n[[records.sink]]\ntype = \"file\"\npath = \"{}\"\n{}\n\
              [store]\ndirectory = \"{}\"\n\n\
              [resolver]\nservers = [\"{}\"]\nttl_floor = \"{}s\"\ngrace = \"{}s\"\ntimeout = \"1s\"\n\n\
              [limits]\n{}\n\
@@ -71,8 +74,9 @@ impl Policy {
              profiles = [\"azure-sphere\"]\n\n\
              [group.azure-sphere]\nedition = \"integrated\"\nntp = true\ndps = true\ntelemetry = true\n\
              hubs = [\"contoso\"]\n",
-            self.denied.display(),
             self.denied_window,
+            self.denied.display(),
+            self.records,
             self.store.display(),
             self.resolver,
             self.ttl_floor_seconds,

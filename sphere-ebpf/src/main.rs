@@ -138,9 +138,8 @@ fn judge<S: Rewrite>(frame: &mut Frame<'_, S>, ifindex: u32, direction: Directio
     frame.renew();
     if direction == Direction::Egress && workspace.errand.what == what::HAND_OVER {
         errand::hand_over(frame.source(), frame.frame_bytes(), &context, workspace);
-        frame.renew();
     }
-    record::record(frame, &context, direction, &workspace.decision);
+    record::record((frame.source(), frame.frame_bytes()), &context, direction, &workspace.decision);
     if workspace.decision.verdict != Verdict::Pass && workspace.decision.reason != Reason::AnswerHeld {
         account::account(frame.frame_bytes(), &context, direction, &workspace.decision);
     }

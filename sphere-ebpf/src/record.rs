@@ -3,11 +3,10 @@
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use sphere_common::abi::{Counter, EVENT_HEAD_BYTES, Event, counter_index};
 use sphere_common::decide::{Context, Decision};
-use sphere_common::packet::Packet as _;
 use sphere_common::verdict::{Direction, Reason, Verdict};
 
+use crate::errand::Rewrite;
 use crate::maps;
-use crate::packet::{Frame, Source};
 
 /// Wakes the reader only when a quarter of the ring is waiting; it also looks by itself a few times a second.
 const WAKE_BYTES: u64 = 256 << 10;
@@ -17,20 +16,20 @@ const BPF_RB_AVAIL_DATA: u64 = 0;
 
 /// Counts the decision, and samples it when it is a denial that is worth one.
 #[inline(always)]
-pub(crate) fn record<S: Source>(
-    frame: &Frame<'_, S>,
+pub(crate) fn record<S: Rewrite>(
+    (source, frame_bytes): (&S, u32),
     context: &Context<'_>,
     direction: Direction,
     decision: &Decision,
 ) {
-    count(maps::COUNTERS.get_ptr_mut(counter_index(direction, decision.verdict, decision.reason)), frame.frame_bytes());
+    count(maps::COUNTERS.get_ptr_mut(counter_index(direction, decision.verdict, decision.reason)), frame_bytes);
     if decision.rule != 0 {
-        count(maps::RULE_COUNTERS.get_ptr_mut(decision.rule), frame.frame_bytes());
+        count(maps::RULE_COUNTERS.get_ptr_mut(decision.rule), frame_bytes);
     }
     match decision.verdict {
         Verdict::Pass => {}
         Verdict::Audit | Verdict::Deny if decision.reason.is_quiet() => {}
-        Verdict::Audit | Verdict::Deny => sample(frame, context, direction, decision),
+        Verdict::Audit | Verdict::Deny => sample((source, frame_bytes), context, direction, decision),
     }
 }
 
@@ -52,7 +51,12 @@ fn count(counter: Option<*mut Counter>, bytes: u32) {
 }
 
 #[inline(never)]
-fn sample<S: Source>(frame: &Frame<'_, S>, context: &Context<'_>, direction: Direction, decision: &Decision) {
+fn sample<S: Rewrite>(
+    (source, frame_bytes): (&S, u32),
+    context: &Context<'_>,
+    direction: Direction,
+    decision: &Decision,
+) {
     let Some(budget) = maps::EVENT_BUDGET.get_ptr_mut(0) else {
         return;
     };
@@ -73,7 +77,7 @@ fn sample<S: Source>(frame: &Frame<'_, S>, context: &Context<'_>, direction: Dir
     };
     budget.used += 1;
     budget.sent += 1;
-    // SAFETY: the entry is room for one event; every field is written below, `head` by `copy_head`.
+    // SAFETY: the entry is room for one event; every field is written below, of `head` what `head_bytes` says.
     let event = unsafe { &mut *entry.as_mut_ptr() };
     let subject = &decision.subject;
     // SAFETY: the helper takes no argument and touches no memory.
@@ -82,7 +86,7 @@ fn sample<S: Source>(frame: &Frame<'_, S>, context: &Context<'_>, direction: Dir
     event.peer = subject.peer_bytes();
     event.ifindex = context.ifindex;
     event.group = decision.group;
-    event.frame_bytes = frame.frame_bytes();
+    event.frame_bytes = frame_bytes;
     event.device_port_be = subject.device_port_be.to_ne_bytes();
     event.peer_port_be = subject.peer_port_be.to_ne_bytes();
     event.ethertype_be = subject.ethertype_be.to_ne_bytes();
@@ -92,19 +96,27 @@ fn sample<S: Source>(frame: &Frame<'_, S>, context: &Context<'_>, direction: Dir
     event.verdict = decision.verdict as u8;
     event.direction = direction as u8;
     event.pad = [0; 4];
-    event.head_bytes = copy_head(frame, &mut event.head);
+    // Read back from memory: the verifier forgets how the length came about, which differs between the ways that lead here.
+    // SAFETY: the field was written above.
+    let bytes = unsafe { core::ptr::read_volatile(&raw const event.frame_bytes) };
+    event.head_bytes = copy_head((source, bytes), &mut event.head);
     let waiting = maps::EVENTS.query(BPF_RB_AVAIL_DATA);
     entry.submit(if waiting > WAKE_BYTES { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP });
 }
 
-/// Copies the first bytes of the frame, eight at a time, and says how many; the rest of `head` is zero.
+/// Copies the first bytes of the frame and says how many; 0 when the kernel refuses.
 #[inline(always)]
-fn copy_head<S: Source>(frame: &Frame<'_, S>, head: &mut [u8; EVENT_HEAD_BYTES]) -> u16 {
-    for (index, word) in head.chunks_exact_mut(8).enumerate() {
-        word.copy_from_slice(&frame.u64_be(index * 8).unwrap_or(0).to_ne_bytes());
+fn copy_head<S: Rewrite>((source, frame_bytes): (&S, u32), head: &mut [u8; EVENT_HEAD_BYTES]) -> u16 {
+    let mut bytes = u64::from(frame_bytes);
+    // The smaller of both, out of the compiler's sight: it would compare a copy, of which the verifier learns nothing
+    // about the length itself.
+    // SAFETY: a comparison and an assignment of a register.
+    unsafe {
+        core::arch::asm!("if {bytes} <= {most} goto +1", "{bytes} = {most}", bytes = inout(reg) bytes,
+            most = const EVENT_HEAD_BYTES, options(pure, nomem, nostack, preserves_flags));
     }
-    // Counted apart from the copying: a count carried through the loop would double the verifier's ways at each step.
-    let readable = frame.end - frame.start;
-    let copied = if readable < EVENT_HEAD_BYTES { readable & !7 } else { EVENT_HEAD_BYTES };
-    copied as u16
+    if bytes == 0 || !source.load_to(0, head.as_mut_ptr(), bytes as u32) {
+        return 0;
+    }
+    bytes as u16
 }

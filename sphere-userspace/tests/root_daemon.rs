@@ -202,16 +202,20 @@ fn a_denied_packet_is_told_on_standard_output() {
         send_frame("dev0", &syn(device, Ipv4Addr::new(203, 0, 113, 7), 443));
         send_frame("dev0", &syn(device, Ipv4Addr::new(198, 51, 100, 9), 8443));
         let record = daemon.records().next();
-        assert_eq!(record["schema"], "sphere.denied/1");
-        assert_eq!(record["group"], "devices");
-        assert_eq!(record["verdict"], "deny");
-        assert_eq!(record["reason"], "destination");
-        assert_eq!(record["interface"], "lan0");
-        assert_eq!(record["device"], "10.20.0.5");
-        assert_eq!(record["device_mac"], "02:00:00:00:00:05");
-        assert_eq!(record["peer"], "198.51.100.9");
-        assert_eq!(record["peer_port"], 8443);
-        assert_eq!(record["protocol"], "tcp");
+        for (field, value) in [
+            ("schema", "sphere.record/1"),
+            ("sphere.group", "devices"),
+            ("event.action", "deny"),
+            ("event.reason", "destination"),
+            ("observer.ingress.interface.name", "lan0"),
+            ("source.ip", "10.20.0.5"),
+            ("source.mac", "02-00-00-00-00-05"),
+            ("destination.ip", "198.51.100.9"),
+            ("network.transport", "tcp"),
+        ] {
+            assert_eq!(record[field], value, "{field} of {record}");
+        }
+        assert_eq!(record["destination.port"], 8443);
         let status = status();
         let subnets = status["tables"].as_array().unwrap().iter().find(|table| table["map"] == "SUBNETS").unwrap();
         let written = status["groups"][0]["subnets"].as_array().unwrap().len();

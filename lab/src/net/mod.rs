@@ -18,6 +18,7 @@ use anyhow::Result;
 pub use device::Device;
 pub use ground::{Ground, Leftovers, reap, remove_own};
 pub use namespace::Namespace;
+pub(crate) use namespace::within;
 
 use crate::process;
 use plan::{DEVICES4, DEVICES6, GATEWAY_MAC, GATEWAY4, GATEWAY6, INTERNET4, INTERNET6, SERVED, WAN4, WAN6};

@@ -100,15 +100,7 @@ impl Namespace {
     /// # Errors
     /// When the namespace cannot be entered or `work` panics.
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
-        thread::scope(|scope| {
-            scope
-                .spawn(|| -> Result<T> {
-                    join(&self.name)?;
-                    Ok(work())
-                })
-                .join()
-                .map_err(|_panic| anyhow!("a thread in {} panicked", self.name))?
-        })
+        within(&self.name, work)
     }
 
     /// Starts `work` on a thread of its own that has entered the namespace.
@@ -138,6 +130,19 @@ impl Drop for Namespace {
             remove(&self.name);
         }
     }
+}
+
+/// Runs `work` on a thread that has entered the namespace of this name.
+pub(crate) fn within<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> Result<T> {
+    thread::scope(|scope| {
+        scope
+            .spawn(|| -> Result<T> {
+                join(name)?;
+                Ok(work())
+            })
+            .join()
+            .map_err(|_panic| anyhow!("a thread in {name} panicked"))?
+    })
 }
 
 /// Kills what runs in a namespace, then removes it and its `resolv.conf`.

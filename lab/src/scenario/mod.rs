@@ -14,6 +14,7 @@ mod query_policy;
 mod race;
 mod rotation;
 mod session;
+mod sinks;
 mod split_view;
 mod traffic;
 
@@ -56,6 +57,7 @@ pub fn all() -> &'static [&'static dyn Scenario] {
         &poison::Poison,
         &flood::Flood,
         &flood::FloodCrash,
+        &sinks::Sinks,
     ]
 }
 

@@ -1,11 +1,15 @@
 //! The real servers of the internet, and the gateway's DHCP and DNS.
 
+pub mod collector;
 pub mod dhcp;
 pub mod dns;
+pub mod journal;
 pub mod mqtt;
 pub mod ntp;
 pub mod probe;
+pub mod receiver;
 pub mod responder;
+pub mod syslog;
 pub mod web;
 
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -13,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::net::{Namespace, Network};
+use crate::net::{Network, within};
 use crate::pki::Authority;
 use crate::process::Process;
 use crate::wait;
@@ -52,7 +56,7 @@ impl Servers {
         ];
         let internet = &network.internet;
         for address in web::addresses().chain(mqtt::addresses()) {
-            listens(internet, address)?;
+            listens(internet.name(), address)?;
         }
         for server in &mut background {
             server.check()?;
@@ -67,14 +71,10 @@ impl Servers {
     }
 }
 
-/// Waits until something listens on a TCP port in the namespace.
-fn listens(namespace: &Namespace, address: SocketAddr) -> Result<()> {
-    namespace
-        .enter(|| {
-            wait::until(&format!("a server on {address}"), START, || {
-                TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok()
-            })
-        })?
+/// Waits until something listens on a TCP port in the namespace of this name.
+fn listens(namespace: &str, address: SocketAddr) -> Result<()> {
+    let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
+    within(namespace, || wait::until(&format!("a server on {address}"), START, connect))?
         .map(drop)
         .with_context(|| format!("no server on {address}"))
 }

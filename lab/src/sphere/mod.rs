@@ -17,7 +17,7 @@ pub use daemon::Daemon;
 pub use meter::Meter;
 pub use records::{Record, Records};
 pub use replica::{Judgement, Replica};
-pub use status::{Counters, Status};
+pub use status::{Counters, Sink, Status};
 pub use tables::{Endpoints, Service};
 
 use crate::net::Network;
@@ -115,6 +115,12 @@ impl Sphere {
     #[must_use]
     pub fn store(&self) -> &PathBuf {
         &self.store
+    }
+
+    /// Path of the file of records.
+    #[must_use]
+    pub fn denied(&self) -> &PathBuf {
+        &self.denied
     }
 
     /// Path of the pins.

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde::Deserialize;
+use sphere_common::verdict::Direction;
 
 use crate::wait;
 
-/// One line of `sphere.denied/1`, as far as the lab looks at it.
+/// One record, as far as the lab looks at it.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(from = "Line")]
 pub struct Record {
     /// `deny` or `audit`.
     pub verdict: String,
@@ -28,11 +30,70 @@ pub struct Record {
     pub protocol: Option<String>,
     /// Port of the peer.
     pub peer_port: Option<u16>,
-    /// Packets that it stands for, when there are several.
-    pub count: Option<u64>,
+    /// Packets that it stands for.
+    pub packets: u64,
     /// Names that the peer was allowed for.
-    #[serde(default)]
     pub peer_names: Vec<String>,
+    /// Names that were asked for: all, or some of many.
+    pub asked: Vec<String>,
+    /// The domain that they are in, when they are several.
+    pub asked_in: Option<String>,
+}
+
+/// One line of `sphere.record/1`.
+#[derive(Deserialize)]
+struct Line {
+    #[serde(rename = "event.action")]
+    action: String,
+    #[serde(rename = "event.reason")]
+    reason: String,
+    #[serde(rename = "network.direction")]
+    direction: String,
+    #[serde(rename = "source.ip")]
+    source: Option<IpAddr>,
+    #[serde(rename = "source.port")]
+    source_port: Option<u16>,
+    #[serde(rename = "destination.ip")]
+    destination: Option<IpAddr>,
+    #[serde(rename = "destination.port")]
+    destination_port: Option<u16>,
+    #[serde(rename = "network.transport")]
+    transport: Option<String>,
+    #[serde(rename = "network.packets")]
+    packets: u64,
+    #[serde(rename = "sphere.peer.names", default)]
+    peer_names: Vec<String>,
+    #[serde(rename = "dns.question.name")]
+    question: Option<String>,
+    #[serde(rename = "sphere.dns.names", default)]
+    questions: Vec<String>,
+    #[serde(rename = "sphere.dns.parent")]
+    parent: Option<String>,
+}
+
+impl From<Line> for Record {
+    fn from(line: Line) -> Self {
+        let source = (line.source, line.source_port);
+        let destination = (line.destination, line.destination_port);
+        let (direction, (device, _), (peer, peer_port)) = if line.direction == "outbound" {
+            (Direction::Ingress, source, destination)
+        } else {
+            (Direction::Egress, destination, source)
+        };
+        Self {
+            verdict: line.action,
+            reason: line.reason,
+            direction: direction.word().to_owned(),
+            device,
+            peer,
+            protocol: line.transport,
+            peer_port,
+            packets: line.packets,
+            peer_names: line.peer_names,
+            asked: line.question.into_iter().chain(line.questions).collect(),
+            asked_in: line.parent,
+        }
+    }
 }
 
 /// A reader of the records from some moment on.

@@ -20,6 +20,21 @@ pub struct Status {
     counters: Vec<Counter>,
     lessons: BTreeMap<String, u64>,
     overheard: BTreeMap<String, u64>,
+    sinks: Vec<Sink>,
+}
+
+/// What became of the records of one sink.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Sink {
+    sink: String,
+    /// Records that were delivered.
+    pub delivered: u64,
+    /// Records that wait.
+    pub waiting: u64,
+    /// Records that were lost.
+    pub lost: u64,
+    /// Why it does not work.
+    pub failure: Option<String>,
 }
 
 /// One loaded program.
@@ -66,6 +81,15 @@ impl Status {
     pub fn lessons(&self, count: LessonCount) -> u64 {
         let counts = if count.is_of_daemon() { &self.overheard } else { &self.lessons };
         counts.get(count.word()).copied().unwrap_or(0)
+    }
+
+    /// What became of the records of a sink.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn sink(&self, name: &str) -> Result<&Sink> {
+        let found = self.sinks.iter().find(|sink| sink.sink == name);
+        found.with_context(|| format!("no sink {name} among {:?}", self.sinks))
     }
 
     /// The exact counters.

@@ -4,8 +4,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::assert_size;
 
-/// Bytes of the frame that a sample carries.
-pub const EVENT_HEAD_BYTES: usize = 96;
+/// Bytes of the frame that a sample carries: enough for a DNS question with the longest name behind two VLAN tags, IPv6
+/// and TCP with time stamps.
+pub const EVENT_HEAD_BYTES: usize = 376;
 
 /// The token bucket of the samples of one CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -60,7 +61,7 @@ pub struct Event {
     pub direction: u8,
     /// Zero.
     pub pad: [u8; 4],
-    /// First bytes of the frame.
+    /// First bytes of the frame; what is in it behind `head_bytes` means nothing.
     pub head: [u8; EVENT_HEAD_BYTES],
 }
-assert_size!(Event, 168);
+assert_size!(Event, 448);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use sphere_common::abi::Event;
+use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use zerocopy::FromBytes;
@@ -24,6 +25,8 @@ pub struct Teller {
     pub directory: Arc<Directory>,
     /// Where records are written.
     pub sinks: Sinks,
+    /// Says that the operator wants new files.
+    pub rotate: Arc<Notify>,
 }
 
 /// Reads until cancelled, and once more what waits then.
@@ -36,6 +39,7 @@ pub async fn read_events(
     mut teller: Teller,
     cancel: CancellationToken,
 ) -> Result<Sinks, DatapathError> {
+    let rotate = Arc::clone(&teller.rotate);
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -45,6 +49,10 @@ pub async fn read_events(
                 false
             }
             _ = look.tick() => false,
+            () = rotate.notified() => {
+                teller.sinks.rotate();
+                false
+            }
             () = cancel.cancelled() => true,
         };
         teller.drain(&mut ring);
@@ -59,7 +67,7 @@ pub async fn read_events(
 impl Teller {
     /// Takes what waits in the ring, at most some thousands at a time.
     fn drain(&mut self, ring: &mut Ring) {
-        let Self { digest, directory, sinks } = self;
+        let Self { digest, directory, sinks, .. } = self;
         let (now, clock) = now();
         ring.drain(|bytes| match Event::read_from_prefix(bytes) {
             Ok((event, _)) => digest.take(&event, now, |summary| tell(&summary, directory, sinks, clock)),
@@ -70,7 +78,7 @@ impl Teller {
 
     /// Tells what has been gathered.
     fn finish(self) -> Sinks {
-        let Self { digest, directory, sinks } = self;
+        let Self { digest, directory, sinks, .. } = self;
         let (_, clock) = now();
         digest.finish(|summary| tell(&summary, &directory, &sinks, clock));
         sinks
@@ -83,9 +91,8 @@ fn now() -> (Duration, WallClock) {
 }
 
 fn tell(summary: &Summary, directory: &Directory, sinks: &Sinks, clock: WallClock) {
-    match Record::new(summary, directory, clock).as_ref().map(Record::line) {
-        Some(Ok(line)) => sinks.send(&line.into()),
-        Some(Err(error)) => tracing::warn!(%error, "record cannot be written as JSON"),
+    match Record::new(summary, directory, clock) {
+        Some(record) => sinks.send(&Arc::new(record)),
         None => tracing::warn!(reason = summary.event.reason, "sample of another version of the programs"),
     }
 }

@@ -1,30 +1,40 @@
-//! Where records go. Each sink has a thread and a bounded queue of its own: a stalled pipe or a full disk holds up
-//! nobody else.
+//! Where records go. Each sink has a thread and a bounded queue of its own: one that stalls, fails or is slow holds up
+//! nobody else. What a sink cannot take now is kept as far as its queue reaches, and delivered when it works again; what
+//! comes beyond is lost, and counted.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+mod backoff;
+mod batch;
+mod channel;
+mod counts;
+mod file;
+mod journald;
+mod otlp;
+mod stdout;
+mod syslog;
+mod tls;
+mod worker;
+
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::policy::DeniedSink;
+pub use counts::{SinkCounts, SinkState};
 
-/// Lines that wait for a slow sink.
-const QUEUE_LINES: usize = 4096;
-/// How long a broken sink is left alone before it is tried again.
-const RETRY: Duration = Duration::from_secs(1);
+use super::Record;
+use crate::policy::{SinkSettings, SinkTarget};
+use batch::Batch;
+use worker::Worker;
 
-/// Lines that a sink could not take.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SinkLoss {
-    /// Name of the sink.
-    pub sink: String,
-    /// Lines lost so far.
-    pub lines: u64,
+/// Something that takes records.
+trait Output: Send {
+    /// Delivers the records of a batch, as many as can be, and takes those away. After a failure it is called again with
+    /// the same batch, less what it took away.
+    fn deliver(&mut self, batch: &mut Batch) -> io::Result<()>;
+
+    /// The operator asks for new files.
+    fn rotate(&mut self) {}
 }
 
 /// Every sink.
@@ -35,10 +45,21 @@ pub struct Sinks {
 
 #[derive(Debug)]
 struct Sink {
-    name: String,
-    queue: SyncSender<Arc<str>>,
-    lost: Arc<AtomicU64>,
+    queue: SyncSender<Item>,
+    counts: Arc<SinkCounts>,
+    /// The operator asked for new files.
+    rotate: Arc<AtomicBool>,
+    /// Dropped, it ends the waiting of a sink that is broken.
+    _stop: SyncSender<()>,
     ended: Receiver<()>,
+}
+
+/// What waits for a sink.
+#[derive(Debug)]
+enum Item {
+    Record(Arc<Record>),
+    /// Something else happened: to be looked at.
+    Wake,
 }
 
 impl Sinks {
@@ -46,185 +67,82 @@ impl Sinks {
     ///
     /// # Errors
     ///
-    /// When a thread cannot be started. (A file that cannot be opened is tried again and again.)
-    pub fn start(wanted: &[DeniedSink]) -> io::Result<Self> {
-        let sinks = wanted.iter().map(|sink| match sink {
-            DeniedSink::Stdout => Sink::start("stdout", Box::new(io::stdout)),
-            DeniedSink::File(path) => Sink::start(&path.display().to_string(), Box::new(Rotated::new(path))),
-        });
+    /// When a thread cannot be started. (What cannot be opened or reached is tried again and again.)
+    pub fn start(wanted: &[SinkSettings]) -> io::Result<Self> {
+        let sinks = wanted.iter().map(|settings| Sink::start(settings, output(&settings.target)));
         Ok(Self { sinks: sinks.collect::<Result<_, _>>()? })
     }
 
-    /// Hands a line to every sink; never waits.
-    pub fn send(&self, line: &Arc<str>) {
+    /// Hands a record to every sink; never waits.
+    pub fn send(&self, record: &Arc<Record>) {
         for sink in &self.sinks {
-            match sink.queue.try_send(Arc::clone(line)) {
+            sink.counts.offer();
+            match sink.queue.try_send(Item::Record(Arc::clone(record))) {
                 Ok(()) => {}
-                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                    sink.lost.fetch_add(1, Ordering::Relaxed);
-                }
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => sink.counts.lose(1),
             }
         }
     }
 
-    /// What was lost so far, by sink.
+    /// What became of the records, by sink; to be read at any time.
     #[must_use]
-    pub fn losses(&self) -> Vec<SinkLoss> {
-        let loss = |sink: &Sink| SinkLoss { sink: sink.name.clone(), lines: sink.lost.load(Ordering::Relaxed) };
-        self.sinks.iter().map(loss).collect()
+    pub fn counts(&self) -> Vec<Arc<SinkCounts>> {
+        self.sinks.iter().map(|sink| Arc::clone(&sink.counts)).collect()
     }
 
-    /// Ends the sinks, giving what waits in their queues until the deadline to get out.
-    pub fn drain(self, deadline: Duration) {
+    /// Files with `keep` are put aside, others opened anew.
+    pub fn rotate(&self) {
+        for sink in &self.sinks {
+            sink.rotate.store(true, Ordering::Release);
+            // With a full queue the sink has something to do, and will see it.
+            drop(sink.queue.try_send(Item::Wake));
+        }
+    }
+
+    /// Ends the sinks, giving what waits in their queues until the deadline to get out. What does not is lost. Gives back
+    /// what became of all records.
+    pub fn drain(self, deadline: Duration) -> Vec<SinkState> {
         let until = Instant::now() + deadline;
-        let ends: Vec<Receiver<()>> = self.sinks.into_iter().map(|sink| sink.ended).collect();
-        for end in ends {
+        let ends: Vec<_> = self.sinks.into_iter().map(|sink| (sink.ended, sink.counts)).collect();
+        let wait = |(end, counts): (Receiver<()>, Arc<SinkCounts>)| {
             // Disconnected: the thread has ended. A thread that hangs in a write is left to the end of the process.
             match end.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(()) | Err(RecvTimeoutError::Disconnected) => {}
-                Err(RecvTimeoutError::Timeout) => tracing::warn!("a sink did not finish in time"),
+                Err(RecvTimeoutError::Timeout) => counts.lose_what_waits(),
             }
-        }
+            counts.state()
+        };
+        ends.into_iter().map(wait).collect()
     }
 }
 
-/// Something that lines can be written to, found anew before each batch.
-trait Output: Send {
-    fn open(&mut self) -> io::Result<Box<dyn Write + '_>>;
-}
-
-impl<F: FnMut() -> io::Stdout + Send> Output for F {
-    fn open(&mut self) -> io::Result<Box<dyn Write + '_>> {
-        Ok(Box::new(self().lock()))
-    }
-}
-
-/// A file that others may rotate away: it is opened again when its name leads to another file, or to none.
-#[derive(Debug)]
-struct Rotated {
-    path: PathBuf,
-    file: Option<File>,
-}
-
-impl Rotated {
-    fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), file: None }
-    }
-}
-
-impl Output for Rotated {
-    fn open(&mut self) -> io::Result<Box<dyn Write + '_>> {
-        let current = std::fs::metadata(&self.path).map(|m| (m.dev(), m.ino())).ok();
-        let held = self.file.as_ref().and_then(|file| file.metadata().map(|m| (m.dev(), m.ino())).ok());
-        if held.is_none() || held != current {
-            self.file = None;
-            self.file = Some(OpenOptions::new().create(true).append(true).open(&self.path)?);
-        }
-        match &self.file {
-            Some(file) => Ok(Box::new(file)),
-            None => Err(io::ErrorKind::NotFound.into()),
+fn output(target: &SinkTarget) -> Box<dyn Output> {
+    match target {
+        SinkTarget::Stdout => Box::new(stdout::Stdout),
+        SinkTarget::File(settings) => Box::new(file::Rotating::new(settings.clone())),
+        SinkTarget::Journald { socket } => Box::new(journald::Journald::new(socket.clone())),
+        SinkTarget::Syslog { server, tls } => Box::new(syslog::Syslog::new(server.clone(), tls.clone())),
+        SinkTarget::Otlp { url, tls, authorization } => {
+            Box::new(otlp::Otlp::new(url.clone(), tls.clone(), authorization.clone()))
         }
     }
 }
 
 impl Sink {
-    fn start(name: &str, output: Box<dyn Output>) -> io::Result<Self> {
-        let (queue, lines) = sync_channel(QUEUE_LINES);
-        let lost = Arc::new(AtomicU64::new(0));
+    fn start(settings: &SinkSettings, output: Box<dyn Output>) -> io::Result<Self> {
+        let (queue, items) = sync_channel(settings.queue);
+        let (stop, stopped) = sync_channel(0);
         let (end, ended) = sync_channel(0);
-        let (counter, label) = (Arc::clone(&lost), name.to_owned());
-        thread::Builder::new().name("sink".to_owned()).spawn(move || {
-            write_lines(&lines, output, &label, &counter);
+        let counts = Arc::new(SinkCounts::new(settings.target.to_string()));
+        let rotate = Arc::new(AtomicBool::new(false));
+        let worker = Worker::new((items, stopped), output, Arc::clone(&counts), Arc::clone(&rotate));
+        std::thread::Builder::new().name("sink".to_owned()).spawn(move || {
+            worker.run();
             drop(end);
         })?;
-        Ok(Self { name: name.to_owned(), queue, lost, ended })
-    }
-}
-
-/// Writes lines until their sender is gone.
-fn write_lines(lines: &Receiver<Arc<str>>, mut output: Box<dyn Output>, name: &str, lost: &AtomicU64) {
-    let mut broken: Option<Instant> = None;
-    while let Ok(first) = lines.recv() {
-        let mut batch = String::from(&*first);
-        let mut count = 1;
-        for line in lines.try_iter().take(QUEUE_LINES) {
-            batch.push_str(&line);
-            count += 1;
-        }
-        if broken.is_some_and(|since| since.elapsed() < RETRY) {
-            lost.fetch_add(count, Ordering::Relaxed);
-            continue;
-        }
-        let written =
-            output.open().and_then(|mut output| output.write_all(batch.as_bytes()).and_then(|()| output.flush()));
-        match written {
-            Ok(()) if broken.take().is_some() => {
-                tracing::info!(sink = name, lost = lost.load(Ordering::Relaxed), "sink works again");
-            }
-            Ok(()) => {}
-            Err(error) => {
-                lost.fetch_add(count, Ordering::Relaxed);
-                if broken.replace(Instant::now()).is_none() {
-                    tracing::warn!(sink = name, %error, "sink is broken, its records are lost until it works again");
-                }
-            }
-        }
+        Ok(Self { queue, counts, rotate, _stop: stop, ended })
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-mod tests {
-    use super::*;
-
-    fn scratch(name: &str) -> PathBuf {
-        let path = std::env::temp_dir().join(format!("sphere-sink-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        path
-    }
-
-    #[test]
-    fn a_rotated_file_is_opened_again() {
-        let directory = scratch("rotate");
-        let path = directory.join("denied.jsonl");
-        let mut output = Rotated::new(&path);
-        output.open().unwrap().write_all(b"one\n").unwrap();
-        std::fs::rename(&path, directory.join("old")).unwrap();
-        output.open().unwrap().write_all(b"two\n").unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "two\n");
-        assert_eq!(std::fs::read_to_string(directory.join("old")).unwrap(), "one\n");
-        std::fs::remove_dir_all(directory).unwrap();
-    }
-
-    #[test]
-    fn what_was_sent_is_written_before_the_drain_ends() {
-        let directory = scratch("drain");
-        let path = directory.join("denied.jsonl");
-        let sinks = Sinks::start(&[DeniedSink::File(path.clone())]).unwrap();
-        for _ in 0..1_000 {
-            sinks.send(&"line\n".into());
-        }
-        sinks.drain(Duration::from_secs(10));
-        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 1_000);
-        std::fs::remove_dir_all(directory).unwrap();
-    }
-
-    #[test]
-    fn a_full_disk_counts_its_losses_and_the_other_sink_goes_on() {
-        let directory = scratch("full");
-        let path = directory.join("denied.jsonl");
-        let sinks = Sinks::start(&[DeniedSink::File("/dev/full".into()), DeniedSink::File(path.clone())]).unwrap();
-        for _ in 0..100 {
-            sinks.send(&"line\n".into());
-        }
-        let until = Instant::now() + Duration::from_secs(10);
-        while sinks.losses()[0].lines < 100 && Instant::now() < until {
-            thread::yield_now();
-        }
-        assert_eq!(sinks.losses()[0].lines, 100);
-        assert_eq!(sinks.losses()[1].lines, 0);
-        sinks.drain(Duration::from_secs(10));
-        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 100);
-        std::fs::remove_dir_all(directory).unwrap();
-    }
-}
+mod tests;

@@ -24,6 +24,8 @@ pub enum Request {
     Names,
     /// How the account of denials on disk stands: a [`crate::daemon::StoreState`].
     Store,
+    /// What became of records: a list of [`crate::audit::SinkState`].
+    Sinks,
 }
 
 /// A request as it is sent.

@@ -121,11 +121,12 @@ impl<D: Datapath> Core<D> {
     ///
     /// As [`Core::begin`].
     pub fn reload(&mut self, mut policy: Policy) -> Result<(), DaemonError> {
-        let fixed = (&self.policy.limits, &self.policy.daemon, &self.policy.store);
-        if (&policy.limits, &policy.daemon, &policy.store) != fixed {
-            tracing::warn!("[daemon], [limits] and [store] take effect at the next start");
+        let fixed = (&self.policy.limits, &self.policy.daemon, &self.policy.records, &self.policy.store);
+        if (&policy.limits, &policy.daemon, &policy.records, &policy.store) != fixed {
+            tracing::warn!("[daemon], [records], [limits] and [store] take effect at the next start");
             policy.limits = self.policy.limits;
             policy.daemon = self.policy.daemon.clone();
+            policy.records = self.policy.records.clone();
             policy.store = self.policy.store.clone();
         }
         let old = self.follow(policy);

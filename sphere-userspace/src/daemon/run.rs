@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,7 @@ use super::notify::notify;
 use super::overhearing::{self, Ears};
 use super::reload::{Read, Reload};
 use super::resolver::resolve;
-use crate::audit::{Digest, Directory, Sinks, Teller, read_events};
+use crate::audit::{Digest, Directory, SinkCounts, SinkState, Sinks, Teller, read_events};
 use crate::control::{Call, Listener, Request};
 use crate::datapath::netlink::Watch;
 use crate::datapath::{DatapathError, Kernel, Lock, Object, Pins, Survey};
@@ -100,6 +100,19 @@ struct Wakers {
     store: watch::Receiver<StoreState>,
     ears: Ears,
     signals: Signals,
+    sinks: SinkView,
+}
+
+/// The sinks, as far as others may see them.
+struct SinkView {
+    counts: Vec<Arc<SinkCounts>>,
+    rotate: Arc<Notify>,
+}
+
+impl SinkView {
+    fn states(&self) -> Vec<SinkState> {
+        self.counts.iter().map(|counts| counts.state()).collect()
+    }
 }
 
 /// What the operator says.
@@ -107,6 +120,7 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    rotate: Signal,
 }
 
 impl Signals {
@@ -115,6 +129,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            rotate: signal(SignalKind::user_defined1())?,
         })
     }
 }
@@ -127,10 +142,12 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let cancel = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    let records = &core.policy().daemon;
-    let sinks = Sinks::start(&records.denied).context("cannot start the sinks")?;
+    let records = &core.policy().records;
+    let sinks = Sinks::start(&records.sinks).context("cannot start the sinks")?;
+    let sink_view = SinkView { counts: sinks.counts(), rotate: Arc::default() };
     let heard_by = Arc::clone(&directory);
-    let teller = Teller { digest: Digest::new(records.denied_window), directory, sinks };
+    let rotate = Arc::clone(&sink_view.rotate);
+    let teller = Teller { digest: Digest::new(records.window), directory, sinks, rotate };
     let ring = core.datapath_mut().events()?;
     spawn(&mut tasks, "samples", {
         let cancel = cancel.clone();
@@ -153,7 +170,7 @@ async fn serve(
     listen(&mut tasks, settings, caller, &cancel);
     let watch = Watch::new()?;
     let store = collector::start(&core, &heard_by, &mut tasks, &cancel);
-    let wakers = Wakers { watch, answers, calls, store, ears, signals };
+    let wakers = Wakers { watch, answers, calls, store, ears, signals, sinks: sink_view };
     // What changed between the start and the subscription was not reported.
     core.look_around()?;
     let ended = attend(settings, &mut core, wakers, &orders, &mut tasks).await;
@@ -205,6 +222,10 @@ async fn attend(
                 wakers.ears.follow(core.policy());
                 Ok(())
             }
+            _ = wakers.signals.rotate.recv() => {
+                wakers.sinks.rotate.notify_one();
+                Ok(())
+            }
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                 due = None;
                 core.reconcile()
@@ -226,7 +247,7 @@ async fn attend(
                 surveys.spawn_blocking(move || (surveyor(), writes));
             }),
             Some(call) = wakers.calls.recv() => {
-                reply(core, &wakers.store, call);
+                reply(core, (&wakers.store, &wakers.sinks), call);
                 Ok(())
             }
             Some(survey) = surveys.join_next() => take_up(core, survey),
@@ -261,9 +282,10 @@ fn listen(
 }
 
 /// Answers a call of the control socket.
-fn reply(core: &Core<Kernel>, store: &watch::Receiver<StoreState>, call: Call) {
+fn reply(core: &Core<Kernel>, (store, sinks): (&watch::Receiver<StoreState>, &SinkView), call: Call) {
     let answer = match call.request {
         Request::Store => serde_json::to_value(&*store.borrow()),
+        Request::Sinks => serde_json::to_value(sinks.states()),
         Request::Names => serde_json::to_value(View::of_daemon(core.policy(), core.leases(), core.standings())),
     };
     // Who asked may have gone.
@@ -324,10 +346,9 @@ fn take_over(read: Read, core: &mut Core<Kernel>, orders: &watch::Sender<Orders>
 
 /// Lets what waits for the sinks get out, and tells what did not.
 fn finish(sinks: Sinks) {
-    for loss in sinks.losses().into_iter().filter(|loss| loss.lines > 0) {
-        tracing::warn!(sink = %loss.sink, lines = loss.lines, "records were lost");
+    for SinkState { sink, delivered, lost, .. } in sinks.drain(DRAIN).into_iter().filter(|state| state.lost > 0) {
+        tracing::warn!(sink, delivered, lost, "records were lost");
     }
-    sinks.drain(DRAIN);
 }
 
 /// Hands the log lines of the programs to ours.

@@ -22,6 +22,7 @@ use super::{
     port::{AttachMode, Interface, InterfaceName, OtherSources},
     port_file::{self, WrittenInterface},
     profile::Library,
+    records_file,
     reserved::Reserved,
     room,
     settings_file::{self, LimitPlaces},
@@ -121,6 +122,9 @@ fn settings(fields: &mut Fields<'_>, policy: &mut Policy, findings: &mut Finding
     }
     if let Some(table) = fields.take("store").and_then(|value| value.table("[store]", findings)) {
         policy.store = store_file::store(table, findings);
+    }
+    if let Some(table) = fields.take("records").and_then(|value| value.table("[records]", findings)) {
+        policy.records = records_file::records(table, findings);
     }
     if let Some(table) = fields.take("resolver").and_then(|value| value.table("[resolver]", findings)) {
         policy.resolver = settings_file::resolver(table, findings);

@@ -23,6 +23,8 @@ mod profile_choice;
 mod profile_file;
 mod profile_option;
 mod profile_source;
+mod records;
+mod records_file;
 mod reserved;
 mod room;
 mod room_of_names;
@@ -47,8 +49,9 @@ use ipnet::Ipv4Net;
 pub use load::{load, parse};
 pub use name::{DomainName, NameError, NamePattern};
 pub use port::{AttachMode, Interface, InterfaceName, OtherSources, unjudged_sources};
+pub use records::{HostPort, RecordFile, RecordSettings, SinkSettings, SinkTarget, TlsSettings};
 pub use service::{PortMatch, Protocol, Service, ServiceError};
-pub use settings::{DaemonSettings, DeniedSink, FlowTimeouts, Limits, ResolverSettings};
+pub use settings::{DaemonSettings, FlowTimeouts, Limits, ResolverSettings};
 pub use wrap::plain;
 pub(crate) use wrap::{is_plain, wrap};
 
@@ -63,6 +66,8 @@ pub struct Policy {
     pub resolver: ResolverSettings,
     /// The account of denials on disk.
     pub store: StoreSettings,
+    /// Records of denied packets, and where they go.
+    pub records: RecordSettings,
     /// Room in the kernel tables.
     pub limits: Limits,
     /// Idle time-outs of flows.

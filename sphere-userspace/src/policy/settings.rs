@@ -2,33 +2,16 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-/// Where records of denied flows go.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DeniedSink {
-    /// Standard output of the daemon.
-    Stdout,
-    /// A file, appended to.
-    File(PathBuf),
-}
-
 /// The daemon's own settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DaemonSettings {
     /// Directory of the pins, on a BPF file system; the ABI version is added by the data plane.
     pub pin_root: PathBuf,
-    /// Sinks of denied-flow records; empty: none.
-    pub denied: Vec<DeniedSink>,
-    /// How long like denials are gathered into one record after the first; zero: each is a record of its own.
-    pub denied_window: Duration,
 }
 
 impl Default for DaemonSettings {
     fn default() -> Self {
-        Self {
-            pin_root: PathBuf::from("/sys/fs/bpf/sphere"),
-            denied: vec![DeniedSink::Stdout],
-            denied_window: Duration::from_secs(10),
-        }
+        Self { pin_root: PathBuf::from("/sys/fs/bpf/sphere") }
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use super::{
     document::{Fields, Value},
     findings::Findings,
-    settings::{DaemonSettings, DeniedSink, FlowTimeouts, Limits, ResolverSettings},
+    settings::{DaemonSettings, FlowTimeouts, Limits, ResolverSettings},
     values,
 };
 use crate::resolve::Special;
@@ -28,7 +28,6 @@ macro_rules! fields {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads `[daemon]`.
@@ -44,32 +43,8 @@ pub(super) fn daemon(mut fields: Fields<'_>, findings: &mut Findings) -> DaemonS
             findings.error(&text.span, "`pin_root` is no absolute path", "write a path that begins with `/`");
         }
     }
-    if let Some(value) = fields.take("denied")
-        && let Some(sinks) = value.array("\"stdout\" or file paths", findings)
-    {
-        if sinks.is_empty() {
-            findings.warn(value.span(), "records of denied flows go nowhere", "add \"stdout\" or a file");
-        }
-        settings.denied = sinks.iter().filter_map(|sink| denied_sink(sink, findings)).collect();
-    }
-    fields!(fields, findings, settings, duration, {
-        denied_window: &(Duration::ZERO..HOUR);
-    });
     fields.finish(findings);
     settings
-}
-
-fn denied_sink(value: &Value<'_>, findings: &mut Findings) -> Option<DeniedSink> {
-    let text = values::line(value, findings)?;
-    match text.value {
-        "stdout" => Some(DeniedSink::Stdout),
-        path if path.starts_with('/') => Some(DeniedSink::File(PathBuf::from(path))),
-        other => {
-            let remedy = "write \"stdout\", or a path that begins with `/`";
-            findings.error(&text.span, format!("`{other}` is no place for records"), remedy);
-            None
-        }
-    }
 }
 
 /// Reads `[resolver]`.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use sphere_common::abi::{self, LessonCount, port_flags};
 
+use crate::audit::SinkState;
 use crate::daemon::StoreState;
 use crate::datapath::snapshot::{CounterState, Fill, GroupState, ProgramState, RuleState, Snapshot};
 use crate::datapath::{Attachment, PortState};
@@ -31,6 +32,7 @@ pub struct Status {
     pub(super) store: Option<StoreState>,
     pub(super) lessons: BTreeMap<&'static str, u64>,
     pub(super) overheard: BTreeMap<&'static str, u64>,
+    pub(super) sinks: Vec<SinkState>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -115,9 +117,9 @@ pub(super) struct UnaccountedStatus {
 }
 
 impl Status {
-    /// The status of what is pinned, and of the account on disk as the daemon tells it.
+    /// The status of what is pinned, and of the account on disk and the sinks as the daemon tells them.
     #[must_use]
-    pub fn new(snapshot: &Snapshot, store: Option<StoreState>) -> Self {
+    pub fn new(snapshot: &Snapshot, store: Option<StoreState>, sinks: Vec<SinkState>) -> Self {
         Self {
             schema: "sphere.status/1",
             abi: abi::VERSION,
@@ -135,6 +137,7 @@ impl Status {
             store,
             lessons: lessons(snapshot, |count| !count.is_of_daemon()),
             overheard: lessons(snapshot, LessonCount::is_of_daemon),
+            sinks,
         }
     }
 }

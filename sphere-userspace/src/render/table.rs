@@ -44,6 +44,7 @@ pub fn write_status(output: &mut impl Write, status: &Status) -> io::Result<()> 
     if status.unaccounted.packets > 0 {
         writeln!(output, "\nwithout an account: {} denied packets", status.unaccounted.packets)?;
     }
+    section(output, "RECORDS", &sinks(status))?;
     writeln!(output, "\nsamples: {} sent, {} lost", status.events.sent, status.events.lost)
 }
 
@@ -139,6 +140,16 @@ fn counters(status: &Status) -> Table {
     let mut table = table(&["direction", "verdict", "reason", "packets", "bytes"], &[3, 4]);
     for row in &status.counters {
         table.add_row([row.direction, row.verdict, row.reason, &row.packets.to_string(), &row.bytes.to_string()]);
+    }
+    table
+}
+
+fn sinks(status: &Status) -> Table {
+    let mut table = table(&["sink", "delivered", "waiting", "lost", "state"], &[1, 2, 3]);
+    for sink in &status.sinks {
+        let [delivered, waiting, lost] = [sink.delivered, sink.waiting, sink.lost].map(|count| count.to_string());
+        let state = sink.failure.as_deref().unwrap_or("works");
+        table.add_row([sink.sink.as_str(), &delivered, &waiting, &lost, state]);
     }
     table
 }

@@ -8,9 +8,9 @@ use aya::maps::{Array, HashMap, PerCpuArray, Queue, RingBuf};
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use sphere_common::abi::{
-    self, Cidr4Data, Cidr6Data, Config, DeniedKey, DeniedValue, Endpoint4Key, Endpoint6Key, EndpointValue, NEVER,
-    NameKeyData, NameValue, Port, REFUSED, Reserved4, Service, Subnet4, Subnet6, SubnetValue, Timeouts, Unjudged,
-    config_flags, endpoint_flags, group_flags, name_flags,
+    self, Cidr4Data, Cidr6Data, Config, DeniedKey, DeniedValue, Endpoint4Key, Endpoint6Key, EndpointValue, Event,
+    NEVER, NameKeyData, NameValue, Port, REFUSED, Reserved4, Service, Subnet4, Subnet6, SubnetValue, Timeouts,
+    Unjudged, config_flags, endpoint_flags, group_flags, name_flags,
 };
 use sphere_common::decide::{Context, Decision, Errand, Workspace, egress, errand, ingress};
 use sphere_common::host::{HostTables, cidr_bits4, cidr_bits6};
@@ -223,6 +223,12 @@ impl Machine {
             records.push((head, frame[..head.copied_bytes as usize].to_vec()));
         }
         records
+    }
+
+    /// Samples of denials since the last call.
+    pub(crate) fn samples(&mut self) -> Vec<Event> {
+        let mut ring = RingBuf::try_from(self.ebpf.map_mut(abi::map::EVENTS).unwrap()).unwrap();
+        std::iter::from_fn(|| ring.next().map(|record| Event::read_from_bytes(&record).unwrap())).collect()
     }
 
     fn on_host(&mut self, frame: &[u8]) -> Decision {

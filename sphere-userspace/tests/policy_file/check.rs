@@ -40,7 +40,7 @@ fn an_invalid_policy_ends_in_3_and_says_all_that_is_wrong() {
     let output = check(&[], &directory.write("policy.toml", text));
     assert_eq!(output.status.code(), Some(3));
     let said = said(&output);
-    assert!(said.contains("70000") && said.contains("grase") && said.contains("policy.toml:12:1"), "{said}");
+    assert!(said.contains("70000") && said.contains("grase") && said.contains("policy.toml:40:1"), "{said}");
     assert!(!said.contains('\u{1b}'), "{said}");
 }
 

@@ -11,6 +11,7 @@ mod profile;
 mod profile_file;
 mod random;
 mod room;
+mod sinks;
 mod targets;
 mod together;
 mod warnings;

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use sphere_userspace::policy::{
-    AttachMode, DeniedSink, DnsPolicy, Group, Limits, Mode, Need, Origin, OtherSources, Policy, ResolverSettings,
-    Server, Unlearned,
+    AttachMode, DnsPolicy, Group, Limits, Mode, Need, Origin, OtherSources, Policy, ResolverSettings, Server, Unlearned,
 };
 use sphere_userspace::store::{StoreSettings, WhenFull};
 
@@ -27,8 +26,7 @@ fn settings_end_up_in_their_fields() {
     let policy = valid(GOOD);
     assert_eq!(lines(&policy.warnings), Vec::<String>::new());
     assert_eq!(policy.daemon.pin_root.to_str(), Some("/sys/fs/bpf/gateway"));
-    assert_eq!(policy.daemon.denied, [DeniedSink::Stdout, DeniedSink::File("/var/log/sphere/denied.jsonl".into())]);
-    assert_eq!(policy.daemon.denied_window, seconds(60));
+    assert_eq!((policy.records.window, policy.records.sinks.len()), (seconds(60), 5));
     let StoreSettings { enabled, directory, keep_days, keep_bytes, when_full } = &policy.store;
     assert_eq!((*enabled, directory.to_str(), *keep_days), (true, Some("/srv/sphere"), 90));
     assert_eq!((*keep_bytes, *when_full), (4 << 30, WhenFull::Pause));
@@ -179,7 +177,7 @@ fn what_may_be_a_mistake_is_a_warning() {
         (format!("{SMALLEST}[[interface]]\nname = \"lan7\"\n"), "lan7"),
         (SMALLEST.replace("a.example", "printer.local"), "multicast DNS"),
         (SMALLEST.replace("[[group.allow]]", "resolvers = []\n[[group.allow]]"), "no resolver"),
-        (format!("{SMALLEST}[daemon]\ndenied = []\n"), "go nowhere"),
+        (format!("{SMALLEST}[records]\nsink = []\n"), "go nowhere"),
     ];
     for (text, words) in cases {
         let warnings = lines(&valid(&format!("{text}{CLOSED}")).warnings);

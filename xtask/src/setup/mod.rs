@@ -4,6 +4,7 @@
 //! linker, the package database): no stamp can go stale. A run that finds everything takes a fraction of a second.
 
 pub(crate) mod apt;
+mod collector;
 mod linker;
 mod toolchain;
 pub(crate) mod unpack;
@@ -64,12 +65,12 @@ pub(crate) fn lab_packages() -> Result<()> {
             "setup: this is no Debian system: make sure that the commands of these packages are installed: {}",
             packages.join(" ")
         ));
-        return Ok(());
+        return collector::ensure();
     }
     let installed = apt::ensure(&packages, "the lab's servers, clients and tools")?;
     let packages = packages.len();
     console::note(&format!("setup: lab: {packages} packages present ({installed} installed now)"));
-    Ok(())
+    collector::ensure()
 }
 
 /// Finds or installs what boots another kernel, and what the tests call there.
