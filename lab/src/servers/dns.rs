@@ -81,8 +81,8 @@ impl Dns {
         let mut command = internet.command("unbound");
         command.arg("-d").arg("-c").arg(&self.config);
         self.process = Some(Process::start("unbound", command, &self.log)?);
-        listens(internet, socket(RESOLVER, 53))?;
-        listens(internet, socket(FOREIGN_RESOLVER, 853))
+        listens(internet.name(), socket(RESOLVER, 53))?;
+        listens(internet.name(), socket(FOREIGN_RESOLVER, 853))
     }
 
     /// Freezes the resolver: questions stay unanswered.
