@@ -26,7 +26,7 @@ const HEADER: &str = "132 1 sphere denied CEF:0|Sphere|Sphere|";
 /// When it does not listen, with the end of its log.
 pub fn over_tcp(network: &Network) -> Result<Receiver> {
     let at = socket(server(6, 1), TCP);
-    let module = "module(load=\"imtcp\")".to_owned();
+    let module = "module(load=\"imtcp\")";
     let table = format!("type = \"syslog\"\nserver = \"{at}\"\ntransport = \"tcp\"\n");
     receiver(network, ("rsyslog-tcp", at), module, table)
 }
@@ -55,10 +55,10 @@ pub fn over_tls(network: &Network, authority: &Authority) -> Result<Receiver> {
         gateway.certificate.display(),
         gateway.key.display()
     );
-    receiver(network, ("rsyslog-tls", at), module, table)
+    receiver(network, ("rsyslog-tls", at), &module, table)
 }
 
-fn receiver(network: &Network, (name, at): (&str, SocketAddr), module: String, table: String) -> Result<Receiver> {
+fn receiver(network: &Network, (name, at): (&str, SocketAddr), module: &str, table: String) -> Result<Receiver> {
     let ground = &network.ground;
     let (config, taken, log) =
         (ground.path(&format!("{name}.conf")), ground.path(name), ground.path(&format!("{name}.log")));

@@ -80,8 +80,7 @@ impl SinkCounts {
 
     /// Says that the sink works, or why not; gives back whether that is news.
     pub(super) fn set_failure(&self, failure: Option<String>) -> bool {
-        self.failure
-            .lock()
-            .is_ok_and(|mut known| std::mem::replace(&mut *known, failure.clone()).is_some() != failure.is_some())
+        let fails = failure.is_some();
+        self.failure.lock().is_ok_and(|mut known| std::mem::replace(&mut *known, failure).is_some() != fails)
     }
 }

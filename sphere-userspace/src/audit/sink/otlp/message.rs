@@ -63,6 +63,7 @@ struct Attribute {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(clippy::enum_variant_names, reason = "the names that the protocol gives them")]
 enum AnyValue {
     StringValue(String),
     IntValue(String),
