@@ -176,7 +176,7 @@ macro_rules! family_tables {
             fn renew_flow(&mut self, key: &<$family as Family>::FlowKey, value: &FlowValue) -> bool {
                 let Some(known) = self.$flows.flows.get_mut(key) else { return false };
                 let mark = if value.mark == 0 { known.mark } else { value.mark };
-                *known = FlowValue { mark, ..*value };
+                *known = FlowValue { mark, begins: known.begins, ..*value };
                 true
             }
             fn refresh_flow(&mut self, key: &<$family as Family>::FlowKey, value: &FlowValue) {
@@ -187,6 +187,11 @@ macro_rules! family_tables {
             fn mark_flow(&mut self, key: &<$family as Family>::FlowKey, mark: u64) {
                 if let Some(known) = self.$flows.flows.get_mut(key) {
                     known.mark = mark;
+                }
+            }
+            fn begin_stream(&mut self, key: &<$family as Family>::FlowKey, begins: u32, mark: u64) {
+                if let Some(known) = self.$flows.flows.get_mut(key) {
+                    (known.begins, known.mark) = (begins, mark);
                 }
             }
             fn insert_flow(&mut self, key: &<$family as Family>::FlowKey, value: &FlowValue) -> bool {

@@ -59,6 +59,8 @@ pub trait FamilyTables<F: Family> {
     fn refresh_flow(&mut self, key: &F::FlowKey, value: &FlowValue);
     /// Sets the mark of a flow that exists.
     fn mark_flow(&mut self, key: &F::FlowKey, mark: u64);
+    /// Notes of a flow that exists where its stream begins, and the mark of that stream.
+    fn begin_stream(&mut self, key: &F::FlowKey, begins: u32, mark: u64);
     /// Adds or overwrites a flow. False when the table is full.
     fn insert_flow(&mut self, key: &F::FlowKey, value: &FlowValue) -> bool;
     /// Removes a flow.

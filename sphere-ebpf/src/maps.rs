@@ -194,6 +194,16 @@ macro_rules! family_tables {
                 }
             }
             #[inline(always)]
+            fn begin_stream(&mut self, key: &<$family as Family>::FlowKey, begins: u32, mark: u64) {
+                if let Some(known) = $flows.get_ptr_mut(key) {
+                    // SAFETY: as in `renew_flow`.
+                    unsafe {
+                        (*known).begins = begins;
+                        (*known).mark = mark;
+                    }
+                }
+            }
+            #[inline(always)]
             fn insert_flow(&mut self, key: &<$family as Family>::FlowKey, value: &FlowValue) -> bool {
                 $flows.insert(key, value, 0).is_ok()
             }

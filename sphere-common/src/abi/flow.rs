@@ -111,8 +111,11 @@ pub struct FlowValue {
     /// [`flow_flags`].
     pub flags: u8,
     /// Zero.
-    pub pad: [u8; 6],
-    /// Of a DNS query: hash of the asked name; else 0.
+    pub pad: [u8; 2],
+    /// Of a connection to a resolver: sequence number that its stream of queries begins with, once the mark says that it
+    /// is known; else 0.
+    pub begins: u32,
+    /// Of a DNS query: hash of the asked name; of a connection to a resolver: [`crate::decide::stream::QueryStream`]; else 0.
     pub mark: u64,
 }
 assert_size!(FlowValue, 48);

@@ -142,7 +142,8 @@ impl<F: Family> Case<F> {
             matches!(self.transport.kind, Kind::Udp | Kind::Tcp)
                 && self.flow.peer_port_be == DNS_BE
                 && (self.network.payload_bytes > u32::from(self.transport.header_bytes)
-                    || self.network.fragment == Fragment::First)
+                    || self.network.fragment == Fragment::First
+                    || self.transport.flags.is_urgent())
         };
         let reads = reads && context.config.flags & config_flags::NAMES != 0 && !self.outcome.is_denial();
         self.reads_dns = u32::from(reads);
@@ -176,7 +177,8 @@ impl<F: Family> Case<F> {
             group: self.group.group,
             state: state as u8,
             flags,
-            pad: [0; 6],
+            pad: [0; 2],
+            begins: 0,
             mark: 0,
         };
         outcome

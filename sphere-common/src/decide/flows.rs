@@ -86,6 +86,16 @@ pub(super) fn mark<F: Family, T: Tables + FamilyTables<F>>(tables: &mut T, case:
     FamilyTables::<F>::mark_flow(tables, &F::flow_key(case.flow), mark);
 }
 
+/// Notes where the stream of the known flow begins.
+#[inline(never)]
+pub(super) fn begin<F: Family, T: Tables + FamilyTables<F>>(
+    tables: &mut T,
+    case: &mut Case<F>,
+    (begins, mark): (u32, u64),
+) {
+    FamilyTables::<F>::begin_stream(tables, &F::flow_key(case.flow), begins, mark);
+}
+
 /// Notes when the known flow ends unless it is seen before.
 #[inline(always)]
 fn set_end<F: Family>(context: &Context<'_>, case: &mut Case<F>) {

@@ -122,7 +122,8 @@ pub(super) fn confine<F: Family, P: Packet, T: Tables>(
 ) {
     let (begins, ends) = (case.link.payload(), case.network.payload());
     if case.outcome.reason == Reason::NeighborDiscovery {
-        if !stays_on_link::<F, T>(tables, context, case.flow.peer) {
+        // Listener discovery may be about a group beyond the link, and has a hop limit that no router passes on.
+        if case.network.hop_limit > 1 && !stays_on_link::<F, T>(tables, context, case.flow.peer) {
             case.outcome = Outcome::deny(Reason::Icmp);
         }
     } else if F::ADDRESS_BITS == 32

@@ -299,7 +299,10 @@ fn place<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     case: &mut Case<F>,
 ) {
     case.piece = Piece::Stray;
-    if !flows::find::<F, T>(tables, context, case) {
+    // A resolver may read another stream than what is said here: without the urgent byte, which may also be announced
+    // before it is sent; or one byte further on.
+    let flags = case.transport.flags;
+    if flags.is_urgent() || flags.synchronizes() || !flows::find::<F, T>(tables, context, case) {
         return;
     }
     let Some(mut stream) = QueryStream::of_mark(case.known.mark) else {
@@ -323,8 +326,9 @@ pub(super) fn accepted<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     case: &mut Case<F>,
 ) {
     let acknowledged = packet.u32_be(case.network.payload() + transport::ACKNOWLEDGEMENT_AT).unwrap_or(0);
-    if let Some(mark) = QueryStream::accepted(case.known.mark, u32::from_be(acknowledged)) {
-        flows::mark::<F, T>(tables, case, mark);
+    let acknowledged = u32::from_be(acknowledged);
+    if let Some(mark) = QueryStream::accepted((case.known.mark, case.known.begins), acknowledged) {
+        flows::begin::<F, T>(tables, case, (acknowledged, mark));
     }
 }
 

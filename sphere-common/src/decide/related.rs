@@ -5,7 +5,7 @@
 use super::case::Case;
 use super::policy::{self, Outcome};
 use super::{Context, flows};
-use crate::abi::flow_kind;
+use crate::abi::{flow_flags, flow_kind};
 use crate::classify::QUOTE_OFFSET;
 use crate::family::Family;
 use crate::packet::transport::{self, TCP, UDP};
@@ -30,7 +30,10 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     if !set_quoted_flow::<F, P>(packet, at, direction, case) {
         return denied;
     }
-    if flows::find::<F, T>(tables, context, case) {
+    // What passed in audit mode only counts for nothing else; while it lasts, errors come back as replies do.
+    if flows::find::<F, T>(tables, context, case)
+        && (case.known.flags & flow_flags::AUDITED == 0 || (!from_device && case.group.enforce == 0))
+    {
         return Outcome::pass(Reason::Related, case.known.rule);
     }
     // What the device may send datagrams to, it may also send errors to: about a lease that its DHCP server offered, say.

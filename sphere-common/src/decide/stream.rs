@@ -6,15 +6,14 @@
 //! one (RFC 1035 section 4.2.2). The last one may be sent again, cut in the same or in fewer pieces.
 //!
 //! Where the stream begins is learned from the resolver: it acknowledges the SYN that it accepted. A SYN that the device
-//! alone has sent says nothing, since it need not have reached the resolver.
+//! alone has sent says nothing, since it need not have reached the resolver. A resolver that acknowledges another number
+//! than before has accepted another connection, however near the number is: one that begins in the middle of what was sent
+//! on the last connection would read only the rest of what is said here to be sent again.
 
 use crate::dns::{HEADER_BYTES, MESSAGE_BYTES};
 
 /// A header, and a question about a name of one letter.
 const SHORTEST_QUERY_BYTES: u32 = HEADER_BYTES as u32 + 3 + 4;
-/// How far behind the end of a stream a beginning is taken for that of the same stream: no device asks that much on one
-/// connection.
-const WINDOW: u32 = 1 << 20;
 /// Set in the mark of a flow whose stream is known.
 const KNOWN: u64 = 1 << 63;
 
@@ -73,13 +72,11 @@ impl QueryStream {
     }
 
     /// The mark of a flow whose resolver accepts a connection, and acknowledges its beginning: a stream without anything
-    /// in it. [`None`] when the flow has that stream already, and the resolver only says it again.
+    /// in it. [`None`] when the flow has the stream that begins there already, and the resolver only says it again.
     #[must_use]
     #[inline(always)]
-    pub const fn accepted(mark: u64, acknowledged: u32) -> Option<u64> {
-        if let Some(known) = Self::of_mark(mark)
-            && known.next.wrapping_sub(acknowledged) < WINDOW
-        {
+    pub const fn accepted((mark, begins): (u64, u32), acknowledged: u32) -> Option<u64> {
+        if mark & KNOWN != 0 && begins == acknowledged {
             return None;
         }
         Some(Self { next: acknowledged, last: 0, awaited: 0 }.mark())
@@ -136,7 +133,7 @@ mod tests {
     const BEGINS: u32 = u32::MAX - 20;
 
     fn stream() -> QueryStream {
-        QueryStream::of_mark(QueryStream::accepted(0, BEGINS).unwrap_or_default()).unwrap_or(QueryStream {
+        QueryStream::of_mark(QueryStream::accepted((0, BEGINS), BEGINS).unwrap_or_default()).unwrap_or(QueryStream {
             next: 0,
             last: 9,
             awaited: 9,
@@ -197,7 +194,12 @@ mod tests {
         assert_eq!(stream.take(segment(0, 2, 2048)), Piece::Length);
         assert_eq!(QueryStream::of_mark(stream.mark()), Some(stream));
         assert_eq!(QueryStream::of_mark(0), None);
-        assert_eq!(QueryStream::accepted(stream.mark(), BEGINS), None, "said again");
-        assert!(QueryStream::accepted(stream.mark(), BEGINS.wrapping_add(1 << 30)).is_some(), "a new connection");
+        let known = (stream.mark(), BEGINS);
+        assert_eq!(QueryStream::accepted(known, BEGINS), None, "said again");
+        for offset in [1, 2, 2049, 1 << 30, u32::MAX] {
+            let acknowledged = BEGINS.wrapping_add(offset);
+            let begun = QueryStream::accepted(known, acknowledged).and_then(QueryStream::of_mark);
+            assert_eq!(begun, Some(QueryStream { next: acknowledged, last: 0, awaited: 0 }), "another connection");
+        }
     }
 }

@@ -27,6 +27,7 @@ impl TcpFlags {
     const SYN: u8 = 0x02;
     const RST: u8 = 0x04;
     const ACK: u8 = 0x10;
+    const URG: u8 = 0x20;
 
     /// Opens a connection: SYN without ACK.
     #[must_use]
@@ -40,6 +41,21 @@ impl TcpFlags {
     #[inline(always)]
     pub const fn accepts(self) -> bool {
         self.0 & (Self::SYN | Self::ACK) == Self::SYN | Self::ACK
+    }
+
+    /// Has a SYN, which takes a sequence number of its own before the data (RFC 9293 section 3.4).
+    #[must_use]
+    #[inline(always)]
+    pub const fn synchronizes(self) -> bool {
+        self.0 & Self::SYN != 0
+    }
+
+    /// Has an urgent pointer: the byte before it is taken out of the stream by receivers that do not ask for it in line
+    /// (RFC 6093 section 3).
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_urgent(self) -> bool {
+        self.0 & Self::URG != 0
     }
 
     /// Closes a connection: FIN or RST.

@@ -74,6 +74,20 @@ fn an_error_is_about_a_flow_that_is_there_or_goes_where_the_device_may_send() {
 }
 
 #[test]
+fn a_flow_of_audit_mode_carries_no_errors_of_its_device() {
+    let mut gateway = Gateway::new();
+    gateway.config.subnets4[0].group.enforce = 0;
+    let (sent, received) = (udp(OUT, (STRANGER, 9999)), udp((STRANGER, 9999), OUT));
+    assert_eq!(gateway.out(&sent), Reason::Destination);
+    assert_eq!(gateway.back(&received), Reason::Reply);
+    assert_eq!(gateway.out(&icmp_error(DEVICE, STRANGER, &received)), Reason::Icmp, "audited");
+    assert_eq!(gateway.back(&icmp_error(STRANGER, DEVICE, &sent)), Reason::Related, "a reply of a kind");
+    gateway.config.subnets4[0].group.enforce = 1;
+    assert_eq!(gateway.out(&icmp_error(DEVICE, STRANGER, &received)), Reason::Icmp, "data for a stranger");
+    assert_eq!(gateway.back(&icmp_error(STRANGER, DEVICE, &sent)), Reason::Icmp);
+}
+
+#[test]
 fn an_error_of_a_device_is_no_longer_than_errors_are() {
     let mut gateway = Gateway::new();
     gateway.allow(6, 443, NEVER);
@@ -98,6 +112,22 @@ fn discovery_stays_on_the_link() {
                 assert_eq!(gateway.out(&icmp6(from, to, kind)), Reason::NeighborDiscovery, "{kind} to the link");
             }
             assert_eq!(gateway.out(&icmp6(from, ABROAD6, kind)), Reason::Icmp, "{kind} to be routed");
+        }
+    }
+}
+
+#[test]
+fn a_report_of_a_listener_goes_to_the_group_that_it_is_about() {
+    let mut gateway = gateway6(port_flags::DENY_LINK_LOCAL6);
+    let group = [0xff, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 3];
+    for from in [DEVICE6, LINK_LOCAL] {
+        let mut report =
+            ip6((from, group), IpNumber::IPV6_ICMP, &[[131, 0, 0, 0, 0, 0, 0, 0], [0; 8], [7; 8]].concat());
+        report[21] = 1;
+        assert_eq!(gateway.out(&report), Reason::NeighborDiscovery);
+        for hop_limit in [2, 64, 255] {
+            report[21] = hop_limit;
+            assert!(gateway.out(&report).is_denial(), "with hop limit {hop_limit} it would be routed on");
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod gateway;
 mod hostile;
+mod streams;
 
 use etherparse::{IcmpEchoHeader, Icmpv4Type, IpNumber, PacketBuilder, TransportHeader};
 use sphere_common::abi::{Config, NEVER, Port, config_flags, port_flags};

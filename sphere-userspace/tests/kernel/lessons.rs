@@ -198,6 +198,18 @@ fn queries_over_tcp_are_judged_as_their_resolver_reads_them() {
     assert_eq!(stream.send("at its place", 0, &whole), Reason::QuerySegment);
     stream.accept(1000);
     assert_eq!(stream.send("once it is accepted", 0, &whole), Reason::Endpoint);
+    // A connection that begins in the middle of what was sent on the last one is another.
+    stream.accept(1000 + 12);
+    assert_eq!(stream.send("again, from before its beginning", 0, &whole), Reason::QuerySegment);
+    assert_eq!(stream.send("from its beginning", 12, &whole), Reason::Endpoint);
+    // An urgent byte is none of the stream, whether it is sent or announced.
+    for payload in [&*whole, &[]] {
+        let builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4(DEVICE, ALLOWED, 64);
+        let mut frame = Vec::new();
+        let next = 1012_u32.wrapping_add(bytes);
+        builder.tcp(5555, 53, next, 1).ack(78).urg(1).write(&mut frame, payload).unwrap();
+        assert_eq!(stream.machine.compare("an urgent byte", &frame), Some(Reason::QuerySegment));
+    }
 }
 
 #[test]
