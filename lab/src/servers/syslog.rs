@@ -64,7 +64,7 @@ fn receiver(network: &Network, (name, at): (&str, SocketAddr), module: &str, tab
         (ground.path(&format!("{name}.conf")), ground.path(name), ground.path(&format!("{name}.log")));
     let text = format!(
         "{module}\n\
-         template(name=\"taken\" type=\"string\" string=\"%pri% %protocol-version% %app-name% %msgid%%msg%\\n\")\n\
+         template(name=\"taken\" type=\"string\" string=\"%pri% %protocol-version% %app-name% %msgid%%msg:::sp-if-no-1st-sp%%msg%\\n\")\n\
          ruleset(name=\"taken\") {{ action(type=\"omfile\" file=\"{}\" template=\"taken\" flushOnTXEnd=\"on\") }}\n\
          input(type=\"imtcp\" address=\"{}\" port=\"{}\" ruleset=\"taken\")\n",
         taken.display(),
