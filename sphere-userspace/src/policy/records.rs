@@ -110,7 +110,9 @@ impl HostPort {
     pub fn parse(text: &str) -> Option<Self> {
         let (host, port) = text.rsplit_once(':')?;
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        let port = port.parse().ok().filter(|port| *port != 0 && text.ends_with(|last: char| last.is_ascii_digit()))?;
+        // A number may have a sign; a port may not.
+        let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
+        let port = port.parse().ok().filter(|port| *port != 0 && is_number)?;
         let host = match bare {
             Some(bare) => bare.parse::<std::net::Ipv6Addr>().ok().map(|address| address.to_string())?,
             None => host.to_owned(),

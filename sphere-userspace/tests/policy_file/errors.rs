@@ -44,7 +44,7 @@ fn unknown_keys_suggest_known_ones() {
     assert_each([
         replaced("grace = ", "grase = ", "grase", &["grase", "did you mean `grace`"]),
         replaced("endpoints = ", "endpoint = ", "endpoint =", &["did you mean `endpoints`"]),
-        replaced("keep = ", "kept = ", "kept", &["unknown key `kept` in [store]", "did you mean `keep`"]),
+        replaced("keep = \"90d\"", "kept = \"90d\"", "kept", &["unknown key `kept` in [store]", "did you mean `keep`"]),
         replaced("udp = ", "sctp = ", "sctp", &["unknown key `sctp` in [timeouts]"]),
         replaced("other_sources_v6", "other_sauces_v6", "other_sauces_v6", &["did you mean `other_sources_v6`"]),
         replaced("gateway_access", "gateway_excess", "gateway_excess", &["did you mean `gateway_access`"]),

@@ -7,7 +7,8 @@ use sphere_userspace::policy::{HostPort, RecordFile, SinkSettings, SinkTarget, T
 use crate::errors::{assert_each, replaced};
 use crate::{GOOD, invalid, lines, valid, with};
 
-const SMALLEST: &str = "version = 1\n[[group]]\nname = \"g\"\nmode = \"enforce\"\ninterfaces = [\"lan0\"]\n\
+const SMALLEST: &str = "version = 1\n[[interface]]\nname = \"lan0\"\nother_sources = \"deny\"\n\
+                        [[group]]\nname = \"g\"\nmode = \"enforce\"\ninterfaces = [\"lan0\"]\n\
                         subnets = [\"10.20.0.0/24\"]\n[[group.allow]]\nhost = \"a.example\"\nports = [\"tcp/443\"]\n";
 
 fn sinks(text: &str) -> Vec<SinkTarget> {

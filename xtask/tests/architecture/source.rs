@@ -89,6 +89,11 @@ fn opens_module(code: &str) -> bool {
         });
         rest = end.map_or("", |end| rest[end + 1..].trim_start());
     }
+    // Tests may be of use to others: `pub(super) mod`.
+    let rest = match rest.strip_prefix("pub(") {
+        Some(visible) => visible.split_once(')').map_or("", |(_to_whom, rest)| rest.trim_start()),
+        None => rest,
+    };
     rest.starts_with("mod ")
 }
 
@@ -195,6 +200,8 @@ fn tests_at_the_end_of_a_file_are_not_shipped() {
     assert_eq!(source.lines_with(".unwrap()").len(), 1);
     assert!(source.shipped().lines_with(".unwrap()").is_empty());
     assert_eq!(source.shipped().lines_with("fn a()").len(), 1);
+    let text = text.replace("mod tests", "pub(super) mod tests");
+    assert!(Source::new("x.rs".to_owned(), &text).shipped().lines_with(".unwrap()").is_empty());
 }
 
 #[test]

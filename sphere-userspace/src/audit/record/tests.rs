@@ -1,5 +1,5 @@
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 //! Samples as records.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, SystemTime};

@@ -1,5 +1,5 @@
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 //! Sinks to files that grow, move, and cannot be written.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
