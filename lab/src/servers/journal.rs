@@ -1,8 +1,9 @@
 //! systemd-journald as receiver of records: an instance of its own, which sees directories of the lab in the place of the
 //! machine's, and whose journal goes with them.
 
+use std::cell::RefCell;
 use std::fs;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub fn start(network: &Network) -> Result<Receiver> {
     let names =
         (format!("journald {}", socket.display()), format!("type = \"journald\"\nsocket = \"{}\"\n", socket.display()));
     let files = kept.join("journal");
+    // An instance ends when it has been idle for half a minute, unless somebody's standard output is connected to it.
+    let (output, connected) = (run.join(format!("journal.{INSTANCE}/stdout")), RefCell::new(None));
     let start = move || {
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT, "journald"]);
@@ -44,7 +47,9 @@ pub fn start(network: &Network) -> Result<Receiver> {
         let process = Process::start("systemd-journald", command, &log)?;
         // The socket file of one that was killed is there still: it refuses.
         wait::until("the journal's socket", START, || {
-            UnixDatagram::unbound().and_then(|unbound| unbound.connect(&socket)).ok()
+            UnixDatagram::unbound().and_then(|unbound| unbound.connect(&socket)).ok()?;
+            connected.replace(Some(UnixStream::connect(&output).ok()?));
+            Some(())
         })?;
         Ok(process)
     };
