@@ -19,7 +19,7 @@ use stage::Stage;
 const WELL: u16 = 300;
 /// Packets denied while one receiver is away: fewer than its queue holds.
 const SOME: u16 = 200;
-/// Packets denied while all are away, or stopped: more than their queues and buffers hold.
+/// Packets denied while all are away, or stopped: more than their queues hold. What is stopped may have buffers besides.
 const MANY: u16 = 2_500;
 /// Records that a queue holds, and that are in hand besides.
 const QUEUE: u64 = 512;
