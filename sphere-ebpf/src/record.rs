@@ -108,14 +108,16 @@ fn sample<S: Rewrite>(
 #[inline(always)]
 fn copy_head<S: Rewrite>((source, frame_bytes): (&S, u32), head: &mut [u8; EVENT_HEAD_BYTES]) -> u16 {
     let mut bytes = u64::from(frame_bytes);
-    // The smaller of both, out of the compiler's sight: it would compare a copy, of which the verifier learns nothing
-    // about the length itself.
-    // SAFETY: a comparison and an assignment of a register.
+    // The smaller of both and at least 1 (every frame has a header), out of the compiler's sight: it would compare a
+    // copy, of which the verifier learns nothing about the length itself. Verifiers before 6.3 learn nothing from "not 0"
+    // either, and refuse a length that may be.
+    // SAFETY: comparisons and assignments of a register.
     unsafe {
-        core::arch::asm!("if {bytes} <= {most} goto +1", "{bytes} = {most}", bytes = inout(reg) bytes,
+        core::arch::asm!("if {bytes} <= {most} goto +1", "{bytes} = {most}",
+            "if {bytes} > 0 goto +1", "{bytes} = 1", bytes = inout(reg) bytes,
             most = const EVENT_HEAD_BYTES, options(pure, nomem, nostack, preserves_flags));
     }
-    if bytes == 0 || !source.load_to(0, head.as_mut_ptr(), bytes as u32) {
+    if !source.load_to(0, head.as_mut_ptr(), bytes as u32) {
         return 0;
     }
     bytes as u16

@@ -180,7 +180,7 @@ fn a_store_that_cannot_be_written_changes_nothing_else() {
         let mut daemon = Daemon::start(&policy("lan0", "").replace("enabled = false", &directory));
         let frame = syn(Ipv4Addr::new(10, 20, 0, 5), Ipv4Addr::new(198, 51, 100, 9), 8443);
         send_frame("dev0", &frame);
-        assert_eq!(daemon.records().next()["peer"], "198.51.100.9");
+        assert_eq!(daemon.records().next()["destination.ip"], "198.51.100.9");
         eventually("status tells that there is no room", || status()["store"]["standing"] == "paused");
         assert!(is_guarded());
         std::fs::remove_file(place.join("full")).unwrap();
