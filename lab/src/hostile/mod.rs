@@ -30,7 +30,7 @@ use kinds::{Act, Kind, Target};
 /// How long the fence may take.
 const ARRIVES: Duration = Duration::from_secs(3);
 /// How long a record may take.
-const RECORDED: Duration = Duration::from_secs(2);
+const RECORDED: Duration = Duration::from_secs(10);
 
 /// What became of one kind.
 #[derive(Clone, Debug)]
