@@ -231,7 +231,7 @@ fn an_interface_that_comes_back_is_guarded_within_a_tenth_of_a_second() {
     isolated("an_interface_that_comes_back_is_guarded_within_a_tenth_of_a_second", || {
         mount_bpffs();
         veth("lan0", "dev0");
-        let _daemon = Daemon::start(&policy("lan0", ""));
+        let mut daemon = Daemon::start(&policy("lan0", ""));
         for _ in 0..5 {
             run("ip", &["link", "del", "lan0"]);
             eventually("status tells that the port is gone", || {
@@ -252,6 +252,11 @@ fn an_interface_that_comes_back_is_guarded_within_a_tenth_of_a_second() {
         });
         veth("lan0", "dev1");
         eventually("another interface of the name is guarded", is_guarded);
+        daemon.stop(Signal::SIGTERM);
+        run("ip", &["link", "set", "lan0", "down"]);
+        run("ip", &["link", "set", "lan0", "name", "new0"]);
+        let state = status()["ports"][0]["state"].as_str().unwrap().to_owned();
+        assert!(state.starts_with("protected, but called new0 now"), "{state}");
     });
 }
 

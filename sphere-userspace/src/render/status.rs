@@ -163,13 +163,9 @@ fn ports(snapshot: &Snapshot) -> Vec<PortStatus> {
         (_, Some(why)) => format!("unprotected: {why}"),
         (_, None) => "protected".to_owned(),
     };
-    let settings = |port: &PortState| snapshot.settings.get(&port.ifindex?);
-    let others = |port: &PortState, flag: u8| {
-        let denies = settings(port)?.flags & flag != 0;
-        Some(if denies { OtherSources::Deny } else { OtherSources::Pass })
-    };
     let port = |port: &PortState| {
-        let [v4, v6] = [port_flags::DENY_FOREIGN4, port_flags::DENY_FOREIGN6].map(|flag| others(port, flag));
+        let flags = port.ifindex.and_then(|ifindex| snapshot.settings.get(&ifindex)).map(|settings| settings.flags);
+        let (v4, v6) = (flags.map(other_sources_v4), flags.map(other_sources_v6));
         let unjudged = v4.zip(v6).and_then(|(v4, v6)| unjudged_sources(&port.interface, v4, v6));
         PortStatus {
             interface: port.interface.clone(),
@@ -183,6 +179,20 @@ fn ports(snapshot: &Snapshot) -> Vec<PortStatus> {
         }
     };
     snapshot.ports.iter().map(port).collect()
+}
+
+/// What happens on a port with these flags to IPv4 sources in no device subnet.
+const fn other_sources_v4(flags: u8) -> OtherSources {
+    if flags & port_flags::DENY_FOREIGN4 != 0 { OtherSources::Deny } else { OtherSources::Pass }
+}
+
+/// As [`other_sources_v4`], to IPv6 sources.
+const fn other_sources_v6(flags: u8) -> OtherSources {
+    match (flags & port_flags::DENY_FOREIGN6 != 0, flags & port_flags::DENY_LINK_LOCAL6 != 0) {
+        (true, _) => OtherSources::Deny,
+        (false, true) => OtherSources::PassGlobal,
+        (false, false) => OtherSources::Pass,
+    }
 }
 
 fn groups(snapshot: &Snapshot) -> Vec<GroupStatus> {
@@ -227,4 +237,22 @@ fn rules(snapshot: &Snapshot) -> Vec<RuleStatus> {
         bytes: rule.count.bytes,
     };
     snapshot.rules.iter().map(rule).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_of_a_port_say_what_happens_to_sources_in_no_device_subnet() {
+        let (v4, v6, link_local) = (port_flags::DENY_FOREIGN4, port_flags::DENY_FOREIGN6, port_flags::DENY_LINK_LOCAL6);
+        for (flags, expected) in [
+            (0, ("pass", "pass")),
+            (v4, ("deny", "pass")),
+            (link_local, ("pass", "pass-global")),
+            (v4 | v6 | link_local, ("deny", "deny")),
+        ] {
+            assert_eq!((other_sources_v4(flags).word(), other_sources_v6(flags).word()), expected, "{flags}");
+        }
+    }
 }
