@@ -14,8 +14,8 @@ use sphere_common::abi::{LessonCount, OWN_MARK, UNJUDGED_FRAME_BYTES, Unjudged};
 use sphere_common::decide::{Context, Errand, Workspace};
 use sphere_common::tables::Lessons as _;
 
-use crate::maps::KernelTables;
 use crate::packet::Source;
+use crate::tables::KernelTables;
 
 /// Room for answers that wait for the daemon.
 const RING_BYTES: u32 = 1 << 20;

@@ -1,7 +1,8 @@
 //! The XDP and tc programs of Sphere: the deciding code of `sphere-common` over packet pointers and BPF maps.
 //!
 //! Nothing here decides. [`packet`] reads frames within the bounds that the verifier can follow, [`maps`] holds the
-//! tables and implements the look-ups, [`record`] counts and samples, and this file is the programs themselves.
+//! tables, [`tables`] implements the look-ups, [`record`] and [`account`] count and sample, [`errand`] does what a decision
+//! asks for beyond a verdict, and this file is the programs themselves.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
@@ -14,6 +15,7 @@ mod errand;
 mod maps;
 mod packet;
 mod record;
+mod tables;
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::{TC_ACT_OK, TC_ACT_SHOT, xdp_action};
@@ -23,12 +25,12 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 use sphere_common::abi::{Clock, OWN_MARK};
 use sphere_common::decide::errand as what;
 use sphere_common::decide::{self, Context};
+use sphere_common::packet::Packet as _;
 use sphere_common::verdict::{Direction, Reason, Verdict};
 
 use crate::errand::Rewrite;
-use crate::maps::KernelTables;
 use crate::packet::{Frame, Source as _};
-use sphere_common::packet::Packet as _;
+use crate::tables::KernelTables;
 
 /// Bytes that tc asks the kernel to make linear: every header that is read, up to the deepest extension header.
 const LINEAR_BYTES: u32 = 256;

@@ -35,7 +35,8 @@ pub use name::{
 
 pub use unjudged::{OWN_MARK, UNJUDGED_FRAME_BYTES, Unjudged, unjudged_why};
 
-/// Version of the layout: part of the pin path, raised by any change to this module.
+/// Version of the layout: part of the pin path. 1 is that of the first release; any change to this module after it
+/// raises it.
 pub const VERSION: u32 = 1;
 
 /// The kernel's 64-bit tick counter (`bpf_jiffies64`), plus the offset in [`Config`]. Its rate, in ticks per second,

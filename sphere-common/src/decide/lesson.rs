@@ -1,28 +1,15 @@
-//! DNS between a device and its resolver: which names it may ask for, and what their answers open.
+//! A DNS message being read: its question, its answers, and what the addresses in them open.
 //!
-//! A query is read before it leaves: its name must be in the table of names. It is noted as a flow of its own kind, so
-//! that its answer can be told from a forged one. The answer is read on its way to the device, and the addresses in it
-//! are in the endpoint table before it goes on. Only the asked name counts, which stands in the question; aliases in
-//! between may lead anywhere.
+//! [`super::query`] judges what a device asks, [`super::answer`] what it is told. Only the asked name counts, which stands
+//! in the question; aliases in between may lead anywhere.
 
+use super::Context;
 use super::case::Case;
-use super::policy::Outcome;
-use super::stream::{Piece, QueryStream, Segment};
-use super::{Context, flows};
-use super::{Errand, errand};
-use crate::abi::{
-    LessonCount, NameValue, REFUSED, Service, SightingKey, SightingValue, Ticks, flow_kind, group_flags, name_flags,
-    unjudged_why,
-};
-use crate::classify::Kind;
-use crate::dns::{
-    AnswerWalk, CLASS_IN, Found, Header, MAX_RECORDS, MESSAGE_BYTES, Message, QuestionWalk, TYPE_A, TYPE_AAAA,
-};
+use crate::abi::{LessonCount, NameValue, REFUSED, Service, SightingKey, SightingValue, Ticks, name_flags};
+use crate::dns::{AnswerWalk, Found, Header, MESSAGE_BYTES, Message, QuestionWalk};
 use crate::family::{Family, V4, V6};
-use crate::packet::transport::{self, UDP};
-use crate::packet::{Fragment, Packet, icmp};
+use crate::packet::{Packet, icmp};
 use crate::tables::{FamilyTables, Lessons, Tables};
-use crate::verdict::Reason;
 
 /// A DNS message being read. It lies where the caller keeps it: in a BPF map for the programs.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +33,7 @@ pub struct Lesson {
     /// 1 when a service of the address is in the table.
     known: u32,
     /// 1 when the answer section is to be walked.
-    pub(super) walks: u32,
+    walks: u32,
     /// 1 when it was walked to its end.
     ended: u32,
     bytes: u32,
@@ -97,6 +84,45 @@ impl Message for Text<'_> {
 }
 
 impl Lesson {
+    /// Type and class of the question. [`None`] when it could not be read to its end.
+    #[inline(always)]
+    pub(super) fn asks(&self) -> Option<(u16, u16)> {
+        self.question.kind(&Text(&self.message, self.bytes))
+    }
+
+    /// What ties an answer to its query beside ports and identifier; see [`query_mark`].
+    #[inline(always)]
+    pub(super) const fn mark(&self, kind: u16) -> u64 {
+        query_mark(self.question.name.hash, kind)
+    }
+
+    /// Makes ready to walk so many records behind the question.
+    #[inline(always)]
+    pub(super) fn expect(&mut self, answers: u16) {
+        self.answers = AnswerWalk::start(self.question.at, answers);
+        self.family = NO_ADDRESS;
+        self.ended = 0;
+        self.walks = 1;
+    }
+
+    /// Walks nothing unless told to.
+    #[inline(always)]
+    pub(super) const fn rest(&mut self) {
+        self.walks = 0;
+    }
+
+    /// Whether there are answers to walk, or were.
+    #[inline(always)]
+    pub(super) const fn walks(&self) -> bool {
+        self.walks != 0
+    }
+
+    /// Whether they were walked to their end.
+    #[inline(always)]
+    pub(super) const fn ended(&self) -> bool {
+        self.ended != 0
+    }
+
     /// Takes one step through the question. False when there is none left to take.
     #[inline(always)]
     pub fn question_step(&mut self) -> bool {
@@ -264,7 +290,7 @@ fn word(text: &Text<'_>, at: usize) -> u64 {
 
 /// Reads header and question of the message `skip` bytes into the payload. `None` when they cannot be read.
 #[inline(always)]
-fn read<F: Family, P: Packet, T: Tables + Lessons>(
+pub(super) fn read<F: Family, P: Packet, T: Tables + Lessons>(
     (packet, tables): (&P, &mut T),
     context: &Context<'_>,
     (case, lesson): (&Case<F>, &mut Lesson),
@@ -291,226 +317,9 @@ fn read<F: Family, P: Packet, T: Tables + Lessons>(
     Some(header)
 }
 
-/// Notes in the case what a segment from a device is in the stream of its queries.
-#[inline(never)]
-fn place<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
-    (packet, tables): (&P, &T),
-    context: &Context<'_>,
-    case: &mut Case<F>,
-) {
-    case.piece = Piece::Stray;
-    // A resolver may read another stream than what is said here: without the urgent byte, which may also be announced
-    // before it is sent; or one byte further on.
-    let flags = case.transport.flags;
-    if flags.is_urgent() || flags.synchronizes() || !flows::find::<F, T>(tables, context, case) {
-        return;
-    }
-    let Some(mut stream) = QueryStream::of_mark(case.known.mark) else {
-        return;
-    };
-    let header_bytes = usize::from(case.transport.header_bytes);
-    let at = case.network.payload();
-    let sequence = u32::from_be(packet.u32_be(at + transport::SEQUENCE_AT).unwrap_or(0));
-    let length = u32::from(u16::from_be(packet.u16_be(at + header_bytes).unwrap_or(0)));
-    let bytes = case.network.payload_bytes.wrapping_sub(header_bytes as u32);
-    case.piece = stream.take(Segment { sequence, bytes, length });
-    case.stream_mark = stream.mark();
-}
-
-/// Notes where the stream of a device's queries begins, from the segment with which its resolver accepts the connection.
-// A function of its own: BPF programs have 512 bytes of stack in all.
-#[inline(never)]
-pub(super) fn accepted<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
-    packet: &P,
-    tables: &mut T,
-    case: &mut Case<F>,
-) {
-    let acknowledged = packet.u32_be(case.network.payload() + transport::ACKNOWLEDGEMENT_AT).unwrap_or(0);
-    let acknowledged = u32::from_be(acknowledged);
-    if let Some(mark) = QueryStream::accepted((case.known.mark, case.known.begins), acknowledged) {
-        flows::begin::<F, T>(tables, case, (acknowledged, mark));
-    }
-}
-
-/// Bytes of the length before a message over TCP (RFC 1035 section 4.2.2).
-const LENGTH_BYTES: u32 = 2;
-
 /// What ties an answer to its query beside ports and identifier: the asked name, by its hash, and the asked type.
 #[must_use]
 #[inline(always)]
 pub const fn query_mark(name_hash: u64, kind: u16) -> u64 {
     name_hash ^ ((kind as u64) << 48)
-}
-
-/// Judges the query that a packet carries which would pass otherwise.
-// A function of its own: BPF programs have 512 bytes of stack in all.
-#[inline(never)]
-pub(super) fn query<F: Family, P: Packet, T: Tables + FamilyTables<F> + Lessons>(
-    (packet, tables): (&P, &mut T),
-    context: &Context<'_>,
-    (case, lesson): (&mut Case<F>, &mut Lesson),
-    errand: &mut Errand,
-) {
-    let is_tcp = case.transport.kind == Kind::Tcp;
-    let polices = case.group.flags & group_flags::DNS_POLICY != 0;
-    // Where names are not policed, only what is in the table is noted.
-    if is_tcp && !polices {
-        return;
-    }
-    case.piece = Piece::Message;
-    if is_tcp {
-        place::<F, P, T>((packet, tables), context, case);
-    }
-    let denied = match case.piece {
-        // No query is as long as to need fragments, and what is in the later ones is not seen here.
-        _ if case.network.fragment != Fragment::Whole => Reason::QueryMalformed,
-        Piece::Stray => Reason::QuerySegment,
-        Piece::Length => Reason::Endpoint,
-        Piece::Message | Piece::Whole => {
-            let skip = if case.piece == Piece::Whole { LENGTH_BYTES } else { 0 };
-            question::<F, P, T>((packet, tables), context, (case, lesson), packet.merge_paths(skip as usize) as u32)
-        }
-    };
-    if denied == Reason::Endpoint {
-        if is_tcp {
-            flows::mark::<F, T>(tables, case, case.stream_mark);
-        }
-        if case.piece != Piece::Length {
-            tables.count(LessonCount::Query);
-            case.asks = u16::from(!is_tcp);
-        }
-        return;
-    }
-    if !polices {
-        return;
-    }
-    case.outcome = Outcome::deny(denied);
-    case.opens = 0;
-    let refuses = matches!(denied, Reason::QueryName | Reason::QueryType)
-        && !is_tcp
-        && case.network.fragment == Fragment::Whole
-        && case.group.enforce != 0
-        && case.group.flags & group_flags::DNS_DROP == 0;
-    if refuses {
-        errand.what = errand::REFUSE;
-        errand.network_at = case.link.payload_at;
-        errand.transport_at = case.network.payload_at;
-    }
-}
-
-/// Whether the rules let the device ask this question. [`Reason::Endpoint`] when they do.
-#[inline(always)]
-fn question<F: Family, P: Packet, T: Tables + FamilyTables<F> + Lessons>(
-    (packet, tables): (&P, &mut T),
-    context: &Context<'_>,
-    (case, lesson): (&mut Case<F>, &mut Lesson),
-    skip: u32,
-) -> Reason {
-    let Some(header) = read::<F, P, T>((packet, tables), context, (case, lesson), skip) else {
-        return Reason::QueryMalformed;
-    };
-    let Some((kind, class)) = lesson.question.kind(&Text(&lesson.message, lesson.bytes)) else {
-        return Reason::QueryMalformed;
-    };
-    if !header.is_query() || class != CLASS_IN {
-        return Reason::QueryMalformed;
-    }
-    if !tables.find_name(lesson) {
-        return Reason::QueryName;
-    }
-    case.query_id_be = header.id_be;
-    case.query_mark = query_mark(lesson.question.name.hash, kind);
-    let is_address = matches!(kind, TYPE_A | TYPE_AAAA);
-    if !is_address && lesson.name.flags & name_flags::ANY_TYPE == 0 {
-        return Reason::QueryType;
-    }
-    Reason::Endpoint
-}
-
-/// Judges the answer that a packet carries which would pass otherwise, and learns from it.
-// A function of its own: BPF programs have 512 bytes of stack in all.
-#[inline(never)]
-pub(super) fn answer<F: Family, P: Packet, T: Tables + FamilyTables<F> + Lessons>(
-    (packet, tables): (&P, &mut T),
-    context: &Context<'_>,
-    (case, lesson): (&mut Case<F>, &mut Lesson),
-    errand: &mut Errand,
-) {
-    if case.network.fragment != Fragment::Whole {
-        return hand_over((tables, case, errand), unjudged_why::FRAGMENTS, false);
-    }
-    if case.transport.kind == Kind::Tcp {
-        return hand_over((tables, case, errand), unjudged_why::TCP, false);
-    }
-    let Some(header) = read::<F, P, T>((packet, tables), context, (case, lesson), 0) else {
-        return hand_over((tables, case, errand), unjudged_why::LONG, false);
-    };
-    let kind = lesson.question.kind(&Text(&lesson.message, lesson.bytes));
-    case.set_flow(UDP, (case.flow.device_port_be, header.id_be), flow_kind::QUERY);
-    let asked = match kind {
-        Some((kind, _class)) => {
-            flows::find::<F, T>(tables, context, case) && case.known.mark == query_mark(lesson.question.name.hash, kind)
-        }
-        None => false,
-    };
-    if !header.is_answer() || !asked {
-        // A query for a name without a rule left no mark where names are not policed.
-        if case.group.flags & group_flags::DNS_POLICY != 0 {
-            case.outcome = Outcome::deny(Reason::AnswerUnasked);
-        }
-        return;
-    }
-
-    // A truncated answer is no answer: the device asks again over TCP (RFC 2181 section 9).
-    if !header.is_noerror() || header.is_truncated() || !tables.find_name(lesson) {
-        return;
-    }
-    if header.answers > MAX_RECORDS {
-        return hand_over((tables, case, errand), unjudged_why::RECORDS, true);
-    }
-    lesson.answers = AnswerWalk::start(lesson.question.at, header.answers);
-    lesson.family = NO_ADDRESS;
-    lesson.walks = 1;
-}
-
-/// Learns from the answer that a packet carries, where [`answer`] said that there is something to learn. It does not
-/// depend on the family that the packet came in: the verifier walks the answers once for both.
-#[inline(always)]
-pub(super) fn learn<T: Lessons>(tables: &mut T, lesson: &mut Lesson) {
-    if lesson.walks != 0 {
-        lesson.ended = 0;
-        tables.walk_answers(lesson);
-    }
-}
-
-/// What follows from how far the answer could be walked.
-#[inline(always)]
-pub(super) fn learned<F: Family, T: Lessons>(
-    tables: &mut T,
-    (case, lesson): (&mut Case<F>, &mut Lesson),
-    errand: &mut Errand,
-) {
-    if lesson.walks == 0 {
-        return;
-    }
-    if lesson.ended == 0 {
-        return hand_over((tables, case, errand), unjudged_why::RECORDS, true);
-    }
-    tables.count(LessonCount::Answer);
-}
-
-/// Says that the daemon must see the answer; where its group wants that, the answer waits for it. Of fragments the first
-/// one waits: without it the others are nothing to the device.
-#[inline(always)]
-fn hand_over<F: Family, T: Lessons>((tables, case, errand): (&mut T, &mut Case<F>, &mut Errand), why: u8, asked: bool) {
-    tables.count(LessonCount::Unjudged);
-    let is_later = matches!(case.network.fragment, Fragment::Later { .. });
-    let held = case.group.flags & group_flags::DNS_HOLD != 0 && case.group.enforce != 0 && !is_later;
-    errand.what = errand::HAND_OVER;
-    errand.why = why;
-    errand.asked = u8::from(asked);
-    errand.held = u8::from(held);
-    if held {
-        case.outcome = Outcome::deny(Reason::AnswerHeld);
-    }
 }

@@ -4,11 +4,13 @@
 //! all, then headers, then policy and flows. What cannot be read is denied with the reason why; what concerns no
 //! device passes untouched.
 
+mod answer;
 mod case;
 pub mod flows;
 mod from_device;
 pub mod lesson;
 mod policy;
+mod query;
 mod related;
 pub mod stream;
 mod subnet;
@@ -249,7 +251,7 @@ fn ingress_of<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     from_device::confine::<F, P, T>(packet, tables, context, case);
     packet.renew();
     if case.reads_dns != 0 {
-        lesson::query::<F, P, T>((packet, tables), context, (case, lesson), errand);
+        query::judge::<F, P, T>((packet, tables), context, (case, lesson), errand);
         packet.renew();
     }
     case.settle((packet, tables), context, flow_kind::FRAGMENT_OUT);
@@ -265,7 +267,7 @@ pub fn egress<P: Packet, T: Tables>(packet: &mut P, tables: &mut T, context: &Co
     }
     packet.renew();
     let Workspace { decision, link, v4, v6, lesson, errand } = workspace;
-    lesson.walks = 0;
+    lesson.rest();
     let concerns_device = if link.ethertype_be == ethernet::IPV4_BE {
         v4.link = *link;
         egress_of::<V4, P, T>((packet, tables), context, (v4, decision), (lesson, errand))
@@ -276,13 +278,13 @@ pub fn egress<P: Packet, T: Tables>(packet: &mut P, tables: &mut T, context: &Co
     if !concerns_device {
         return;
     }
-    lesson::learn(tables, lesson);
+    answer::learn(tables, lesson);
     packet.renew();
     if link.ethertype_be == ethernet::IPV4_BE {
-        lesson::learned(tables, (v4, lesson), errand);
+        answer::learned(tables, (v4, lesson), errand);
         decision.conclude::<V4, P>(packet, v4, Direction::Egress);
     } else {
-        lesson::learned(tables, (v6, lesson), errand);
+        answer::learned(tables, (v6, lesson), errand);
         decision.conclude::<V6, P>(packet, v6, Direction::Egress);
     }
 }
@@ -302,11 +304,11 @@ fn egress_of<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     case.settle((packet, tables), context, flow_kind::FRAGMENT_IN);
     packet.renew();
     if case.begins_stream != 0 {
-        lesson::accepted::<F, P, T>(packet, tables, case);
+        query::accepted::<F, P, T>(packet, tables, case);
         packet.renew();
     }
     if case.reads_dns != 0 && !case.outcome.is_denial() {
-        lesson::answer::<F, P, T>((packet, tables), context, (case, lesson), errand);
+        answer::judge::<F, P, T>((packet, tables), context, (case, lesson), errand);
         packet.renew();
     }
     true

@@ -88,41 +88,42 @@ impl QueryStream {
         let Segment { sequence, bytes, length } = segment;
         let is_length = bytes == 2 && length >= SHORTEST_QUERY_BYTES && length <= MESSAGE_BYTES as u32;
         let is_whole = bytes > 2 && length == bytes - 2 && length <= MESSAGE_BYTES as u32;
-        let start = self.next.wrapping_sub(self.last);
-        if sequence == self.next && self.awaited != 0 {
+        let goes_on = sequence == self.next;
+        if goes_on && self.awaited != 0 {
             if bytes != self.awaited {
                 return Piece::Stray;
             }
-            *self = Self { next: sequence.wrapping_add(bytes), last: bytes + 2, awaited: 0 };
+            self.go_on(sequence, bytes);
+            self.last += 2;
             return Piece::Message;
         }
-        if sequence == self.next {
-            if is_length {
-                *self = Self { next: sequence.wrapping_add(2), last: 2, awaited: length };
-                return Piece::Length;
-            }
-            if is_whole {
-                *self = Self { next: sequence.wrapping_add(bytes), last: bytes, awaited: 0 };
-                return Piece::Whole;
-            }
-            return Piece::Stray;
-        }
-        // What follows was sent before; the message has the same place and length, whatever the pieces.
+        // What does not go on must have been sent before: the last message, in the same place and of the same length,
+        // whatever the pieces.
+        let start = self.next.wrapping_sub(self.last);
         let message = if self.awaited != 0 { self.awaited } else { self.last.wrapping_sub(2) };
-        if self.last == 0 {
-            return Piece::Stray;
-        }
-        if sequence == start && is_length && length == message {
-            return Piece::Length;
-        }
-        if sequence == start && is_whole && length == message {
-            *self = Self { next: sequence.wrapping_add(bytes), last: bytes, awaited: 0 };
+        let again = self.last != 0 && sequence == start && length == message;
+        if is_whole && (goes_on || again) {
+            self.go_on(sequence, bytes);
             return Piece::Whole;
         }
-        if sequence == start.wrapping_add(2) && self.awaited == 0 && bytes == message {
+        if is_length && goes_on {
+            self.go_on(sequence, 2);
+            self.awaited = length;
+            return Piece::Length;
+        }
+        if is_length && again {
+            return Piece::Length;
+        }
+        if self.last != 0 && self.awaited == 0 && sequence == start.wrapping_add(2) && bytes == message {
             return Piece::Message;
         }
         Piece::Stray
+    }
+
+    /// The last message begins here and has so many bytes as yet, and nothing else is awaited.
+    #[inline(always)]
+    const fn go_on(&mut self, sequence: u32, bytes: u32) {
+        *self = Self { next: sequence.wrapping_add(bytes), last: bytes, awaited: 0 };
     }
 }
 

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every tier with its heading, duration and count; one closing line.
+//! `cargo xtask test`: every tier with its heading, duration and count; at the end what failed, and one line that counts.
 //!
 //! A tier that cannot run says why. With `CI=true` that is a failure: a test that was not run proves nothing.
 
@@ -30,13 +30,30 @@ pub(crate) struct Options {
 
 /// What became of a tier.
 enum Outcome {
-    Ran { passed: u32, failed: u32 },
+    Ran(Counts),
     Skipped(String),
+}
+
+/// What tests ran, and what became of them.
+#[derive(Default)]
+struct Counts {
+    passed: u32,
+    failed: u32,
+    /// What is known of those that failed: the name of each first.
+    failures: Vec<String>,
+}
+
+impl Counts {
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.failures.extend(other.failures);
+    }
 }
 
 impl Outcome {
     /// A tier that is one check.
-    const PASSED: Self = Self::Ran { passed: 1, failed: 0 };
+    const PASSED: Self = Self::Ran(Counts { passed: 1, failed: 0, failures: Vec::new() });
 }
 
 /// One tier of the tests.
@@ -80,7 +97,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         bail!("no test has a name that contains {}", options.filter.as_deref().unwrap_or_default());
     }
     console::report(&format!("\n{totals}"));
-    Ok(if totals.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if totals.counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What became of all tiers.
@@ -88,8 +105,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 struct Totals {
     /// A tier that was skipped counts as failed.
     skips_fail: bool,
-    passed: u32,
-    failed: u32,
+    counts: Counts,
     /// Headings of the tiers that were skipped, and of those that failed.
     skipped: Vec<&'static str>,
     broken: Vec<&'static str>,
@@ -99,17 +115,26 @@ impl Totals {
     /// Counts one tier and says what became of it.
     fn add(&mut self, heading: &'static str, outcome: Result<Outcome>, taken: Duration) -> String {
         let (failed, line) = match outcome {
-            Ok(Outcome::Ran { passed, failed }) => {
-                self.passed += passed;
+            Ok(Outcome::Ran(mut counts)) => {
+                let Counts { passed, failed, .. } = counts;
+                for failure in &mut counts.failures {
+                    failure.insert_str(0, &format!("{heading}: "));
+                }
+                self.counts.add(counts);
                 (failed, format!("-- {heading}: {passed} passed, {failed} failed in {taken:.1?}"))
             }
             Ok(Outcome::Skipped(why)) => {
                 self.skipped.push(heading);
-                (u32::from(self.skips_fail), format!("-- {heading}: skipped: {why}"))
+                let failed = u32::from(self.skips_fail);
+                self.counts.failed += failed;
+                (failed, format!("-- {heading}: skipped: {why}"))
             }
-            Err(error) => (1, format!("-- {heading}: failed in {taken:.1?}: {error:#}")),
+            Err(error) => {
+                self.counts.failed += 1;
+                self.counts.failures.push(format!("{heading}: {error:#}"));
+                (1, format!("-- {heading}: failed in {taken:.1?}: {error:#}"))
+            }
         };
-        self.failed += failed;
         if failed > 0 {
             self.broken.push(heading);
         }
@@ -118,7 +143,7 @@ impl Totals {
 
     /// Not one test ran, and no tier says why.
     fn is_empty(&self) -> bool {
-        self.passed + self.failed == 0 && self.skipped.is_empty()
+        self.counts.passed + self.counts.failed == 0 && self.skipped.is_empty()
     }
 }
 
@@ -128,7 +153,10 @@ impl fmt::Display for Totals {
             let consequence = if self.skips_fail { ", which is a failure with CI set" } else { "" };
             writeln!(out, "skipped{consequence}: {}\n", self.skipped.join(", "))?;
         }
-        write!(out, "{} passed, {} failed", self.passed, self.failed)?;
+        for failure in &self.counts.failures {
+            writeln!(out, "failed: {}\n", failure.trim_end())?;
+        }
+        write!(out, "{} passed, {} failed", self.counts.passed, self.counts.failed)?;
         if !self.broken.is_empty() {
             write!(out, ": {}", self.broken.join(", "))?;
         }
@@ -144,10 +172,10 @@ fn selected(tier: &Tier, options: &Options) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use super::{Outcome, Totals};
+    use super::{Counts, Outcome, Totals};
 
     #[test]
-    fn the_last_line_counts_and_names_the_tiers_that_failed() {
+    fn the_end_tells_what_failed_and_the_last_line_counts() {
         for (skips_fail, last) in
             [(false, "3 passed, 2 failed: lints, units"), (true, "3 passed, 3 failed: lints, units, lab")]
         {
@@ -156,10 +184,13 @@ mod tests {
             totals.add("format", Ok(Outcome::PASSED), Duration::ZERO);
             assert_eq!(totals.to_string(), "1 passed, 0 failed");
             totals.add("lints", Err(anyhow::anyhow!("nothing to lint")), Duration::ZERO);
-            totals.add("units", Ok(Outcome::Ran { passed: 2, failed: 1 }), Duration::ZERO);
+            let failures = vec!["walk::loops\nno end".to_owned()];
+            totals.add("units", Ok(Outcome::Ran(Counts { passed: 2, failed: 1, failures })), Duration::ZERO);
             totals.add("lab", Ok(Outcome::Skipped("no root".to_owned())), Duration::ZERO);
             let text = totals.to_string();
             assert!(text.starts_with("skipped") && text.lines().last() == Some(last), "{text}");
+            assert!(text.contains("failed: lints: nothing to lint\n"), "{text}");
+            assert!(text.contains("failed: units: walk::loops\nno end\n"), "{text}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Options, Outcome, suites};
+use super::{Counts, Options, Outcome, suites};
 use crate::vm::{Job, Machine};
 use crate::{build, console, process};
 
@@ -38,7 +38,7 @@ pub(super) fn all(options: &Options) -> Result<Outcome> {
     let built = build_tests()?;
     let (jobs, expected) = jobs(&built, options)?;
     if expected == 0 {
-        return Ok(Outcome::Ran { passed: 0, failed: 0 });
+        return Ok(Outcome::Ran(Counts::default()));
     }
     let machine = match Machine::ensure(&series) {
         Ok(machine) => machine,
@@ -47,20 +47,18 @@ pub(super) fn all(options: &Options) -> Result<Outcome> {
         Err(error) => return Ok(Outcome::Skipped(format!("{error:#}"))),
     };
     console::report(&format!("left out, for they measure time: {}", LEFT_OUT.join(", ")));
-    let (mut passed, mut failed) = (0, 0);
+    let mut counts = Counts::default();
     let ran = machine.run(&jobs, &built.programs, |line| {
-        if let Some((ok, bad)) = suites::result(line) {
-            passed += ok;
-            failed += bad;
-        }
+        counts.read(line);
         console::report(line);
     });
     if let Err(error) = &ran {
         console::report(&format!("{error:#}"));
+        counts.failures.push(format!("{error:#}"));
     }
     // A test program that was cut short gives no result: what it should have run has failed.
-    let failed = failed.max(expected.saturating_sub(passed)).max(u32::from(ran.is_err()));
-    Ok(Outcome::Ran { passed, failed })
+    counts.failed = counts.failed.max(expected.saturating_sub(counts.passed)).max(u32::from(ran.is_err()));
+    Ok(Outcome::Ran(counts))
 }
 
 /// Builds the tests, without running them.

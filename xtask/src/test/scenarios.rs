@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Options, Outcome};
+use super::{Counts, Options, Outcome};
 use crate::privilege::{self, Privilege};
 use crate::{build, console, process, setup};
 
@@ -25,15 +25,11 @@ pub(super) fn all(options: &Options) -> Result<Outcome> {
         bail!("sphere-lab --list names no scenario");
     }
     let wanted = |name: &&&str| options.filter.as_deref().is_none_or(|filter| name.contains(filter));
-    let (mut passed, mut failed) = (0, 0);
+    let mut counts = Counts::default();
     for name in all.iter().filter(wanted) {
-        if run(&program, name)? {
-            passed += 1;
-        } else {
-            failed += 1;
-        }
+        counts.add(run(&program, name)?);
     }
-    Ok(Outcome::Ran { passed, failed })
+    Ok(Outcome::Ran(counts))
 }
 
 /// The first word of each line that is not indented.
@@ -45,7 +41,7 @@ fn names(listed: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Runs one scenario; says what it measured, or everything that it said when it failed.
-fn run(program: &Path, name: &str) -> Result<bool> {
+fn run(program: &Path, name: &str) -> Result<Counts> {
     let program = program.to_str().context("the path of the repository is not UTF-8")?;
     let start = Instant::now();
     let output = process::output(privilege::command(program, PURPOSE)?.args([name, "--json"]))?;
@@ -56,10 +52,19 @@ fn run(program: &Path, name: &str) -> Result<bool> {
     let word = if passed { "ok" } else { "FAILED" };
     let figures = record.map(|record| record["figures"].to_string()).unwrap_or_default();
     console::report(&format!("scenario {name} ... {word} ({taken:.1?}) {figures}"));
-    if !passed {
-        console::report(&format!("{said}{}({})", String::from_utf8_lossy(&output.stderr), output.status));
+    if passed {
+        return Ok(Counts { passed: 1, ..Counts::default() });
     }
-    Ok(passed)
+    let said = format!("{said}{}({})", String::from_utf8_lossy(&output.stderr), output.status);
+    console::report(&said);
+    Ok(Counts { failed: 1, failures: vec![format!("{name}\n{}", end(&said))], ..Counts::default() })
+}
+
+/// The last lines of what a scenario said: what it failed on stands at the end.
+fn end(said: &str) -> &str {
+    const LINES: usize = 30;
+    let breaks = said.trim_end().rmatch_indices('\n');
+    said.get(breaks.map(|(at, _)| at + 1).nth(LINES - 1).unwrap_or(0)..).unwrap_or(said)
 }
 
 /// The scenario's own record among the lines of standard output.
@@ -71,7 +76,7 @@ fn record(said: &str, name: &str) -> Option<serde_json::Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::{names, record};
+    use super::{end, names, record};
 
     #[test]
     fn scenarios_are_the_first_words_of_lines_that_are_not_indented() {
@@ -84,5 +89,13 @@ mod tests {
         let said = "noise\n{\"scenario\":\"crash\",\"passed\":true}\n{\"scenario\":\"fleet\",\"passed\":false}\n";
         assert_eq!(record(said, "fleet").map(|record| record["passed"] == false), Some(true));
         assert!(record(said, "rotation").is_none());
+    }
+
+    #[test]
+    fn of_what_a_scenario_said_the_last_lines_are_kept() {
+        let said: String = (0..100).map(|line| format!("{line}\n")).collect();
+        assert_eq!((end(&said).lines().next(), end(&said).lines().last()), (Some("70"), Some("99")));
+        assert_eq!(end("one\ntwo"), "one\ntwo");
+        assert_eq!(end(""), "");
     }
 }

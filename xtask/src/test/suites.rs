@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Options, Outcome};
+use super::{Counts, Options, Outcome};
 use crate::privilege::{self, Privilege};
 use crate::{build, console, process, setup, tree};
 
@@ -22,22 +22,18 @@ pub(super) fn pure(options: &Options) -> Result<Outcome> {
     let targets = test_targets(|_, name| name != KERNEL_TARGET && !name.starts_with(ROOT_PREFIX))?;
     let mut command = process::cargo();
     command.args(["test", "--no-fail-fast", "--lib", "--bins"]).args(targets);
-    let Outcome::Ran { passed, failed } = count(filtered(&mut command, options))? else {
-        bail!("the tests were skipped");
-    };
+    let mut counts = count(filtered(&mut command, options))?;
     let mut command = process::cargo();
     command.args(["test", "--no-fail-fast", "--doc"]);
-    let Outcome::Ran { passed: examples, failed: broken } = count(filtered(&mut command, options))? else {
-        bail!("the examples were skipped");
-    };
-    Ok(Outcome::Ran { passed: passed + examples, failed: failed + broken })
+    counts.add(count(filtered(&mut command, options))?);
+    Ok(Outcome::Ran(counts))
 }
 
 /// Replays the seeds of the fuzz targets, without libFuzzer: that needs a C++ compiler.
 pub(super) fn fuzz_seeds(_: &Options) -> Result<Outcome> {
     let mut command = process::cargo();
     command.args(["test", "--no-fail-fast", "--no-default-features", "--manifest-path", "fuzz/Cargo.toml"]);
-    count(command.env("CARGO_TARGET_DIR", tree::target()))
+    count(command.env("CARGO_TARGET_DIR", tree::target())).map(Outcome::Ran)
 }
 
 /// Loads, attaches, pins: what only root may.
@@ -68,12 +64,11 @@ fn as_root(command: &mut Command, options: &Options) -> Result<Outcome> {
     if let Some((_, Some(path))) = runner.get_envs().find(|(name, _)| *name == "PATH") {
         command.env("PATH", path);
     }
-    let outcome =
-        count(filtered(command, options).args(["--include-ignored", "--show-output", "--test-threads", "1"]))?;
-    if options.filter.is_none() && matches!(outcome, Outcome::Ran { passed: 0, failed: 0 }) {
+    let counts = count(filtered(command, options).args(["--include-ignored", "--show-output", "--test-threads", "1"]))?;
+    if options.filter.is_none() && counts.passed + counts.failed == 0 {
         bail!("not one test ran");
     }
-    Ok(outcome)
+    Ok(Outcome::Ran(counts))
 }
 
 /// Adds the filter and what separates cargo's arguments from the tests' own.
@@ -82,29 +77,38 @@ fn filtered<'a>(command: &'a mut Command, options: &Options) -> &'a mut Command 
 }
 
 /// Runs cargo test, shows what it prints, and adds up its results.
-fn count(command: &mut Command) -> Result<Outcome> {
+fn count(command: &mut Command) -> Result<Counts> {
     let line = process::line(command);
     let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run {line}"))?;
     let output = child.stdout.take().context("the output of cargo test is not piped")?;
-    let (mut passed, mut failed) = (0, 0);
+    let mut counts = Counts::default();
     for said in BufReader::new(output).lines() {
         let said = said.with_context(|| format!("cannot read what {line} prints"))?;
-        if let Some((ok, bad)) = result(&said) {
-            passed += ok;
-            failed += bad;
-        }
+        counts.read(&said);
         console::report(&said);
     }
     let status = child.wait().with_context(|| format!("cannot wait for {line}"))?;
     // A test program that does not compile, or dies, reports no result.
-    if !status.success() && failed == 0 {
+    if !status.success() && counts.failed == 0 {
         bail!("{line} failed ({status})");
     }
-    Ok(Outcome::Ran { passed, failed })
+    Ok(counts)
+}
+
+impl Counts {
+    /// Counts what a line of cargo test tells.
+    pub(super) fn read(&mut self, line: &str) {
+        if let Some((passed, failed)) = result(line) {
+            self.passed += passed;
+            self.failed += failed;
+        } else if let Some(name) = line.strip_prefix("test ").and_then(|line| line.strip_suffix(" ... FAILED")) {
+            self.failures.push(name.to_owned());
+        }
+    }
 }
 
 /// The numbers of a line `test result: ok. 3 passed; 1 failed; …`.
-pub(super) fn result(line: &str) -> Option<(u32, u32)> {
+fn result(line: &str) -> Option<(u32, u32)> {
     let (_, numbers) = line.strip_prefix("test result: ")?.split_once(". ")?;
     let mut numbers = numbers.split("; ");
     let passed = numbers.next()?.strip_suffix(" passed")?.parse().ok()?;
@@ -138,7 +142,7 @@ fn host_triple() -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::result;
+    use super::{Counts, result};
 
     #[test]
     fn results_are_read_from_their_lines_only() {
@@ -148,5 +152,18 @@ mod tests {
         assert_eq!(result(bad), Some((7, 2)));
         assert_eq!(result("test result: ok"), None);
         assert_eq!(result("running 12 tests"), None);
+    }
+
+    #[test]
+    fn tests_that_failed_are_named() {
+        let mut counts = Counts::default();
+        for line in [
+            "test walk::ends ... ok",
+            "test walk::loops ... FAILED",
+            "test result: FAILED. 1 passed; 1 failed; 0 ignored",
+        ] {
+            counts.read(line);
+        }
+        assert_eq!((counts.passed, counts.failed, counts.failures), (1, 1, vec!["walk::loops".to_owned()]));
     }
 }
