@@ -57,9 +57,13 @@ fn what_a_dead_run_left_is_reaped_and_what_lives_is_not() {
     let dead = format!("sl{}-0", dead_pid());
     let mut leftover = Namespace::create(&format!("{dead}-gateway")).unwrap();
     leftover.keep();
-    let mut command = leftover.command("sleep");
-    command.arg("60");
-    let mut sleeper = process::Process::start("sleep", command, &network.ground.path("sleep.log")).unwrap();
+    let mut command = leftover.command("sh");
+    command.args(["-c", "echo inside; exec sleep 60"]);
+    let log = network.ground.path("sleep.log");
+    let mut sleeper = process::Process::start("sleep", command, &log).unwrap();
+    // On its way into the namespace it is not one of it yet.
+    let inside = || fs::read_to_string(&log).is_ok_and(|said| said.contains("inside")).then_some(());
+    wait::until("the process to be in its namespace", Duration::from_secs(10), inside).unwrap();
 
     let reaped = reap(Leftovers::Dead);
 
