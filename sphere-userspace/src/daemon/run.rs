@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::collector::{self, StoreState};
 use super::core::{Core, DaemonError, Learned};
+use super::metering::{self, Ask, Meter};
 use super::news::tell_warnings;
 use super::notify::notify;
 use super::overhearing::{self, Ears};
@@ -85,7 +86,7 @@ pub fn run(settings: &Settings, policy: Policy) -> anyhow::Result<()> {
     let (ports, groups) = (core.policy().interfaces.len(), core.policy().groups.len());
     tracing::info!(ports, groups, data_plane, after = %format_args!("{:.1?}", begun.elapsed()), "enforcing");
 
-    let ended = runtime.block_on(serve(settings, core, directory, signals));
+    let ended = runtime.block_on(serve((settings, begun), core, directory, signals));
     // A look-up or a write that hangs must not keep the process.
     runtime.shutdown_timeout(DRAIN);
     ended
@@ -98,6 +99,8 @@ struct Wakers {
     calls: mpsc::Receiver<Call>,
     /// How the account of denials on disk stands.
     store: watch::Receiver<StoreState>,
+    /// Who wants figures for the metrics.
+    figures: mpsc::Receiver<Ask>,
     ears: Ears,
     signals: Signals,
     sinks: SinkView,
@@ -135,7 +138,7 @@ impl Signals {
 }
 
 async fn serve(
-    settings: &Settings,
+    (settings, begun): (&Settings, Instant),
     mut core: Core<Kernel>,
     directory: Arc<Directory>,
     signals: Signals,
@@ -170,7 +173,17 @@ async fn serve(
     listen(&mut tasks, settings, caller, &cancel);
     let watch = Watch::new()?;
     let store = collector::start(&core, &heard_by, &mut tasks, &cancel);
-    let wakers = Wakers { watch, answers, calls, store, ears, signals, sinks: sink_view };
+    let (asker, figures) = mpsc::channel(1);
+    let meter = Meter {
+        pin_root: settings.pin_root.clone(),
+        begun,
+        store: store.clone(),
+        sinks: sink_view.counts.clone(),
+        core: asker,
+        problem: None,
+    };
+    metering::start(core.policy().metrics.as_ref(), meter, &mut tasks, &cancel);
+    let wakers = Wakers { watch, answers, calls, store, figures, ears, signals, sinks: sink_view };
     // What changed between the start and the subscription was not reported.
     core.look_around()?;
     let ended = attend(settings, &mut core, wakers, &orders, &mut tasks).await;
@@ -253,6 +266,11 @@ async fn attend(
             Some(survey) = surveys.join_next() => take_up(core, survey),
             Some(ended) = tasks.join_next() => {
                 tell_end(ended);
+                Ok(())
+            }
+            Some(ask) = wakers.figures.recv() => {
+                // Who asked may have given up.
+                drop(ask.send(core.figures()));
                 Ok(())
             }
             // The last, for devices say how many there are: they can hold up nothing of the above.

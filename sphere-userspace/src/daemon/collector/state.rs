@@ -25,6 +25,9 @@ pub enum StoreStanding {
 }
 
 impl StoreStanding {
+    /// Every standing.
+    pub const ALL: [Self; 5] = [Self::Off, Self::Starting, Self::Written, Self::Paused, Self::Failing];
+
     /// Its word for people.
     #[must_use]
     pub const fn word(self) -> &'static str {
