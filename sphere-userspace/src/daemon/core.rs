@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::news::News;
 use crate::audit::Directory;
 use crate::datapath::{Datapath, DatapathError, PortSpec, Survey, Surveyor, monotonic, snapshot};
-use crate::metrics::PolicyMarks;
+use crate::metrics::{PolicyLoads, PolicyMarks};
 use crate::policy::Policy;
 use crate::reconcile::{
     AllowedNames, Changeset, Desired, GatewayFacts, Inputs, Installed, LeaseSource, LeaseTerms, Leases, Misfit,
@@ -50,6 +51,7 @@ pub struct Core<D> {
     pub(super) datapath: D,
     pub(super) policy: Policy,
     pub(super) marks: Arc<PolicyMarks>,
+    pub(super) loads: PolicyLoads,
     pub(super) allowed: AllowedNames,
     pub(super) leases: Leases,
     pub(super) standings: Standings,
@@ -85,6 +87,7 @@ impl<D: Datapath> Core<D> {
             datapath,
             allowed: AllowedNames::new(&policy),
             marks: Arc::new(PolicyMarks::of(&policy)),
+            loads: PolicyLoads::first(SystemTime::now()),
             policy,
             leases,
             standings: Standings::default(),

@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -40,6 +41,8 @@ pub(super) struct Meter {
     pub(super) begun: Instant,
     pub(super) store: watch::Receiver<StoreState>,
     pub(super) sinks: Vec<Arc<SinkCounts>>,
+    /// Samples that could not be read.
+    pub(super) unreadable: Arc<AtomicU64>,
     pub(super) core: mpsc::Sender<Ask>,
     /// What was wrong with the pins when they were last read.
     pub(super) problem: Option<String>,
@@ -102,10 +105,11 @@ impl Meter {
         self.note(pins.as_ref().err().map(|error| chain(error)));
         let snapshot = pins.ok();
         let store = self.store.borrow().clone();
-        let sinks: Vec<SinkState> = self.sinks.iter().map(|counts| counts.state()).collect();
+        let sinks = self.sinks.iter().map(|counts| counts.state()).collect();
+        let records = (sinks, self.unreadable.load(Ordering::Relaxed));
         let uptime = self.begun.elapsed();
         // Tens of thousands of series take a moment to write.
-        let page = move || page((snapshot.as_ref(), figures.as_ref()), (&store, sinks), (uptime, begun));
+        let page = move || page((snapshot.as_ref(), figures.as_ref()), (&store, records), (uptime, begun));
         spawn_blocking(page).await.context("writing the page panicked")
     }
 
@@ -131,7 +135,7 @@ impl Meter {
 
 fn page(
     (snapshot, figures): (Option<&Snapshot>, Option<&Figures>),
-    (store, sinks): (&StoreState, Vec<SinkState>),
+    (store, (sinks, unreadable)): (&StoreState, (Vec<SinkState>, u64)),
     (uptime, begun): (Duration, Instant),
 ) -> String {
     let mut exposition = Exposition::default();
@@ -143,7 +147,7 @@ fn page(
         exposition.add_daemon(figures, snapshot);
     }
     exposition.add_store(store);
-    exposition.add_sinks(sinks);
+    exposition.add_records(sinks, unreadable);
     exposition.add_scrape([("kernel", snapshot.is_some()), ("daemon", figures.is_some())], begun.elapsed());
     exposition.text()
 }
@@ -152,6 +156,7 @@ impl<D: Datapath> Core<D> {
     /// Figures of what only the core knows.
     #[must_use]
     pub fn figures(&self) -> Figures {
-        Figures::new(Arc::clone(&self.marks), &self.standings, &self.leases, monotonic::now())
+        let figures = Figures::new(Arc::clone(&self.marks), &self.standings, &self.leases, monotonic::now());
+        Figures { loads: Some(self.loads.clone()), ..figures }
     }
 }

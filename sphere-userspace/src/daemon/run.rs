@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -150,7 +150,9 @@ async fn serve(
     let sink_view = SinkView { counts: sinks.counts(), rotate: Arc::default() };
     let heard_by = Arc::clone(&directory);
     let rotate = Arc::clone(&sink_view.rotate);
-    let teller = Teller { digest: Digest::new(records.window), directory, sinks, rotate };
+    let unreadable = Arc::default();
+    let teller =
+        Teller { digest: Digest::new(records.window), directory, sinks, rotate, unreadable: Arc::clone(&unreadable) };
     let ring = core.datapath_mut().events()?;
     spawn(&mut tasks, "samples", {
         let cancel = cancel.clone();
@@ -179,6 +181,7 @@ async fn serve(
         begun,
         store: store.clone(),
         sinks: sink_view.counts.clone(),
+        unreadable,
         core: asker,
         problem: None,
     };
@@ -345,19 +348,24 @@ fn take_over(read: Read, core: &mut Core<Kernel>, orders: &watch::Sender<Orders>
     match read {
         Some(Ok(policy)) => match core.reload(policy) {
             Ok(()) => {
+                core.loads.load(SystemTime::now());
                 orders.send_replace(Orders::from(core.policy()));
                 tell_warnings(core.policy());
                 tracing::info!("policy reloaded");
             }
-            Err(error) => tracing::error!(error = %chain(&error), "the old policy stays in force"),
+            Err(error) => {
+                core.loads.refuse();
+                tracing::error!(error = %chain(&error), "the old policy stays in force");
+            }
         },
         Some(Err(errors)) => {
+            core.loads.refuse();
             for found in errors.diagnostics() {
                 tracing::error!("{found}");
             }
             tracing::error!(found = errors.summary(), "the old policy stays in force");
         }
-        None => {}
+        None => core.loads.refuse(),
     }
     notify("READY=1");
 }

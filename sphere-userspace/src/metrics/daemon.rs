@@ -7,10 +7,11 @@ use sphere_common::abi;
 use super::exposition::Exposition;
 use super::figures::Figures;
 use super::table::{
-    ANSWER_AGE, BUILD_INFO, LEASES, NAME_FAILING, POLICY_INFO, PORT_INFO, PORT_PROTECTED, QUESTIONS_BY_STATE,
-    RESOLVER_OUTCOMES, SCRAPE_OK, SCRAPE_SECONDS, SINK_DELIVERED, SINK_LOST, SINK_WAITING, SINK_WORKS, STORE_BYTES,
-    STORE_CLOSED, STORE_COMPLETE, STORE_FILES, STORE_OPEN, STORE_PAUSED, STORE_STATE, STORE_UNREADABLE, STORE_WAITS,
-    STORE_WRITTEN, UPTIME,
+    ANSWER_AGE, BUILD_INFO, GROUP_DENIED_BYTES, GROUP_DENIED_PACKETS, GROUP_LEARN_LIMIT, LEASES, NAME_FAILING,
+    POLICY_CURRENT, POLICY_INFO, POLICY_LOADED, POLICY_LOADS, PORT_INFO, PORT_PROTECTED, QUESTIONS_BY_STATE,
+    RESOLVER_OUTCOMES, SAMPLES_UNREADABLE, SCRAPE_OK, SCRAPE_SECONDS, SINK_CAPACITY, SINK_DELIVERED, SINK_LOST,
+    SINK_WAITING, SINK_WORKS, STORE_BYTES, STORE_CLOSED, STORE_COMPLETE, STORE_FILES, STORE_LIMIT, STORE_OPEN,
+    STORE_PAUSED, STORE_STATE, STORE_UNREADABLE, STORE_WAITS, STORE_WRITTEN, UPTIME,
 };
 use crate::audit::SinkState;
 use crate::daemon::{StoreStanding, StoreState};
@@ -34,6 +35,20 @@ impl Exposition {
     /// Adds figures of the daemon; and the ports of its policy that nothing is pinned for, if the pins could be read.
     pub fn add_daemon(&mut self, figures: &Figures, snapshot: Option<&Snapshot>) {
         self.add(&POLICY_INFO, [figures.policy.fingerprint.as_str()], true);
+        if let Some(loads) = &figures.loads {
+            if let Ok(at) = loads.at.duration_since(SystemTime::UNIX_EPOCH) {
+                self.add(&POLICY_LOADED, [], at.as_secs_f64());
+            }
+            self.add(&POLICY_CURRENT, [], loads.is_current);
+            self.add(&POLICY_LOADS, ["loaded"], loads.loaded);
+            self.add(&POLICY_LOADS, ["refused"], loads.refused);
+        }
+        for (group, limit) in &figures.policy.learn {
+            self.add(&GROUP_LEARN_LIMIT, [group.as_str()], *limit);
+        }
+        if let Some(bytes) = figures.policy.store_bytes {
+            self.add(&STORE_LIMIT, [], bytes);
+        }
         for interface in &figures.policy.interfaces {
             let is_pinned = |snapshot: &Snapshot| snapshot.ports.iter().any(|port| port.interface == *interface);
             if snapshot.is_some_and(|snapshot| !is_pinned(snapshot)) {
@@ -58,12 +73,14 @@ impl Exposition {
         }
     }
 
-    /// Adds what became of records.
-    pub fn add_sinks(&mut self, sinks: impl IntoIterator<Item = SinkState>) {
-        for SinkState { sink, delivered, waiting, lost, failure } in sinks {
+    /// Adds what became of records, and how many samples could not be read.
+    pub fn add_records(&mut self, sinks: impl IntoIterator<Item = SinkState>, unreadable: u64) {
+        self.add(&SAMPLES_UNREADABLE, [], unreadable);
+        for SinkState { sink, delivered, waiting, room, lost, failure } in sinks {
             self.add(&SINK_DELIVERED, [sink.as_str()], delivered);
             self.add(&SINK_LOST, [sink.as_str()], lost);
             self.add(&SINK_WAITING, [sink.as_str()], waiting);
+            self.add(&SINK_CAPACITY, [sink.as_str()], room);
             self.add(&SINK_WORKS, [sink.as_str()], failure.is_none());
         }
     }
@@ -90,5 +107,10 @@ impl Exposition {
         self.add(&STORE_FILES, ["aged"], store.aged_files);
         self.add(&STORE_FILES, ["dropped"], store.dropped_files);
         self.add(&STORE_FILES, ["damaged"], store.damaged_files);
+        for ((group, verdict, reason), count) in store.denied.iter() {
+            let labels = [group.as_str(), verdict.word(), reason.word()];
+            self.add(&GROUP_DENIED_PACKETS, labels, count.packets);
+            self.add(&GROUP_DENIED_BYTES, labels, count.bytes);
+        }
     }
 }

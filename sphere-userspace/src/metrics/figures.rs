@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::policy::Policy;
 use crate::reconcile::{Leases, Moment, Standings};
@@ -18,6 +18,43 @@ pub struct PolicyMarks {
     pub interfaces: Vec<String>,
     /// Names that the daemon asks for.
     pub names: usize,
+    /// Addresses that each group may learn.
+    pub learn: Vec<(String, u32)>,
+    /// Bytes that the store may take, if there is one.
+    pub store_bytes: Option<u64>,
+}
+
+/// How the policy came into force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyLoads {
+    /// When the policy in force was loaded.
+    pub at: SystemTime,
+    /// How often one was loaded since the daemon started, at its start too.
+    pub loaded: u64,
+    /// How often one was refused.
+    pub refused: u64,
+    /// Whether the one that was read last is in force.
+    pub is_current: bool,
+}
+
+impl PolicyLoads {
+    /// The first one was loaded.
+    #[must_use]
+    pub const fn first(at: SystemTime) -> Self {
+        Self { at, loaded: 1, refused: 0, is_current: true }
+    }
+
+    /// Another one came into force.
+    pub const fn load(&mut self, at: SystemTime) {
+        (self.at, self.is_current) = (at, true);
+        self.loaded += 1;
+    }
+
+    /// Another one was refused.
+    pub const fn refuse(&mut self) {
+        self.is_current = false;
+        self.refused += 1;
+    }
 }
 
 impl PolicyMarks {
@@ -28,6 +65,8 @@ impl PolicyMarks {
             fingerprint: policy_fingerprint(policy),
             interfaces: policy.interfaces.iter().map(|port| port.name.to_string()).collect(),
             names: policy.names().len(),
+            learn: policy.groups.iter().map(|group| (group.name.to_string(), group.learn)).collect(),
+            store_bytes: policy.store.enabled.then_some(policy.store.keep_bytes),
         }
     }
 }
@@ -37,6 +76,8 @@ impl PolicyMarks {
 pub struct Figures {
     /// Of the policy in force.
     pub policy: Arc<PolicyMarks>,
+    /// How it came into force.
+    pub loads: Option<PolicyLoads>,
     /// Questions by what came of them last.
     pub questions: BTreeMap<(Family, &'static str), u64>,
     /// Questions that came to an end since the start, by what came of them.

@@ -15,6 +15,6 @@ mod server;
 pub mod table;
 
 pub use exposition::{Exposition, Number};
-pub use figures::{Figures, PolicyMarks};
+pub use figures::{Figures, PolicyLoads, PolicyMarks};
 pub use reference::reference;
 pub use server::{MetricsError, Page, Server};

@@ -80,6 +80,8 @@ const INTERFACES: usize = 256;
 const GROUPS: usize = MAX_GROUPS as usize;
 /// More than there are.
 const TABLES: usize = 32;
+/// Verdicts and reasons of what was denied, or would have been, by group; and of what led to none.
+const GROUP_OUTCOMES: usize = (GROUPS + 1) * 2 * Reason::ALL.len();
 const PROGRAMS: usize = 4;
 /// Outcomes of a question, those not asked yet among them, for each record type.
 const QUESTIONS: usize = 2 * 9;
@@ -94,6 +96,11 @@ metrics! {
         from "`RULE_COUNTERS`", "Packets that a rule allowed; rule is its number, label what it allows.";
     RULE_BYTES: Counter "sphere_rule_bytes_total" ["group", "rule", "label"] at most RULES,
         from "`RULE_COUNTERS`", "Bytes of these packets.";
+    GROUP_DENIED_PACKETS: Counter "sphere_group_denied_packets_total" ["group", "verdict", "reason"] at most GROUP_OUTCOMES,
+        from "store", "Packets that were denied (deny), or would have been (audit), by group (empty: none), as far as the \
+                       store has written them; absent without a store.";
+    GROUP_DENIED_BYTES: Counter "sphere_group_denied_bytes_total" ["group", "verdict", "reason"] at most GROUP_OUTCOMES,
+        from "store", "Bytes of these packets.";
     UNACCOUNTED_PACKETS: Counter "sphere_unaccounted_packets_total" [] at most 1,
         from "`DENIED_LOST`", "Denied packets that no account of a device had room for: counted by their reason only.";
     UNACCOUNTED_BYTES: Counter "sphere_unaccounted_bytes_total" [] at most 1,
@@ -101,6 +108,8 @@ metrics! {
     SAMPLES: Counter "sphere_samples_total" ["outcome"] at most 3,
         from "`EVENT_BUDGET`",
         "Samples of denied packets: sent, over-budget (more than events_per_second), ring-full (lost).";
+    SAMPLES_UNREADABLE: Counter "sphere_unreadable_samples_total" [] at most 1,
+        from "daemon", "Samples that the daemon could not read, since programs of another version had sent them.";
     DNS_EVENTS: Counter "sphere_dns_events_total" ["event"] at most LessonCount::ALL.len(),
         from "`LESSON_COUNTERS`", "Queries and answers of devices, and what was learned from them; see sphere status.";
 
@@ -116,6 +125,8 @@ metrics! {
         from "`GROUP_LABELS`", "1 for each group in force, with its mode: enforce or audit.";
     GROUP_LEARNABLE: Gauge "sphere_group_learnable_addresses" ["group"] at most GROUPS,
         from "`LEARN_QUOTA`", "Addresses that the programs may still learn for a group before the next sweep.";
+    GROUP_LEARN_LIMIT: Gauge "sphere_group_learn_limit_addresses" ["group"] at most GROUPS,
+        from "policy", "Addresses that a group may learn in all (its key learn).";
     PORT_PROTECTED: Gauge "sphere_port_protected" ["interface"] at most INTERFACES,
         from "the kernel's links", "Whether programs are attached to a device port on both sides: 1, or 0.";
     PORT_INFO: Gauge "sphere_port_info" ["interface", "ingress", "egress"] at most INTERFACES,
@@ -131,6 +142,12 @@ metrics! {
         from "daemon", "1, with the daemon's version, the layout of its tables and the fingerprint of its programs.";
     POLICY_INFO: Gauge "sphere_policy_info" ["fingerprint"] at most 1,
         from "daemon", "1, with the fingerprint of the policy in force, as sphere check --json has it.";
+    POLICY_LOADED: Gauge "sphere_policy_loaded_timestamp_seconds" [] at most 1,
+        from "daemon", "When the policy in force was loaded (Unix time).";
+    POLICY_CURRENT: Gauge "sphere_policy_current" [] at most 1,
+        from "daemon", "Whether the policy that was read last is in force: 1; or 0 if it was refused, and an older one is.";
+    POLICY_LOADS: Counter "sphere_policy_loads_total" ["outcome"] at most 2,
+        from "daemon", "Policies that came into force (loaded, the one at the start too) or were refused.";
     UPTIME: Gauge "sphere_daemon_uptime_seconds" [] at most 1,
         from "daemon", "Seconds since the daemon was started.";
     QUESTIONS_BY_STATE: Gauge "sphere_questions" ["type", "state"] at most QUESTIONS,
@@ -148,6 +165,8 @@ metrics! {
         from "store", "1 for how the store stands, 0 for the other states.";
     STORE_BYTES: Gauge "sphere_store_bytes" [] at most 1,
         from "store", "Bytes that the files of the store take.";
+    STORE_LIMIT: Gauge "sphere_store_limit_bytes" [] at most 1,
+        from "policy", "Bytes that the files of the store may take (max_size).";
     STORE_COMPLETE: Gauge "sphere_store_complete_timestamp_seconds" [] at most 1,
         from "store", "When the store last had everything that the kernel had counted (Unix time).";
     STORE_OPEN: Gauge "sphere_store_open_accounts" [] at most 1,
@@ -170,6 +189,8 @@ metrics! {
         from "sinks", "Records that were lost: the sink had no room for them, or the receiver refused them.";
     SINK_WAITING: Gauge "sphere_sink_waiting_records" ["sink"] at most SINKS,
         from "sinks", "Records that wait for a sink.";
+    SINK_CAPACITY: Gauge "sphere_sink_capacity_records" ["sink"] at most SINKS,
+        from "sinks", "Records that may wait for a sink.";
     SINK_WORKS: Gauge "sphere_sink_works" ["sink"] at most SINKS,
         from "sinks", "Whether a sink works: 1, or 0.";
 

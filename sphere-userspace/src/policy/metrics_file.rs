@@ -18,20 +18,30 @@ const FORMS: &str = "write \"unix:/run/sphere/metrics.sock\", or a loopback addr
 
 /// Reads the table. That it is there is enough: the socket has a usual place.
 pub(super) fn metrics(mut fields: Fields<'_>, findings: &mut Findings) -> MetricsListen {
-    let listen = fields.take("listen").and_then(|value| listen(&value, findings));
+    let network = fields.take("network").and_then(|value| value.boolean(findings)).unwrap_or_default();
+    let reach = if network { Reach::Network } else { Reach::Machine };
+    let listen = fields.take("listen").and_then(|value| listen(&value, reach, findings));
     fields.finish(findings);
     listen.unwrap_or_default()
 }
 
-fn listen(value: &Value<'_>, findings: &mut Findings) -> Option<MetricsListen> {
+/// Who may read the figures.
+#[derive(Clone, Copy)]
+enum Reach {
+    /// Who is on this machine.
+    Machine,
+    /// Whoever reaches the address.
+    Network,
+}
+
+fn listen(value: &Value<'_>, reach: Reach, findings: &mut Findings) -> Option<MetricsListen> {
     let text = values::line(value, findings)?;
     if let Some(path) = text.value.strip_prefix("unix:") {
         return socket_path(path, value, findings).map(MetricsListen::Unix);
     }
     match text.value.parse::<SocketAddr>() {
         Ok(address) if address.port() != 0 => {
-            warn_of_network(address.ip(), value, findings);
-            Some(MetricsListen::Tcp(address))
+            is_within(reach, address.ip(), value, findings).then_some(MetricsListen::Tcp(address))
         }
         Ok(_) => {
             findings.error(&text.span, format!("`{}` has no port", text.value), FORMS);
@@ -57,11 +67,23 @@ fn socket_path(path: &str, value: &Value<'_>, findings: &mut Findings) -> Option
     Some(PathBuf::from(path))
 }
 
-/// The figures name groups, rules and names: whoever reaches the port reads them.
-fn warn_of_network(address: IpAddr, value: &Value<'_>, findings: &mut Findings) {
-    if !address.to_canonical().is_loopback() {
-        let message = format!("metrics are served at {address}: whoever reaches it reads them, devices too");
-        let remedy = "write a loopback address or \"unix:…\", or let your firewall allow the collector alone";
-        findings.warn(value.span(), message, remedy);
+/// Whether an address may be listened at. The figures name groups, rules and names, and nobody is asked for a password.
+fn is_within(reach: Reach, address: IpAddr, value: &Value<'_>, findings: &mut Findings) -> bool {
+    if address.to_canonical().is_loopback() {
+        return true;
+    }
+    match reach {
+        Reach::Machine => {
+            let message = format!("`{address}` is no loopback address: whoever reaches it could read the metrics");
+            let remedy = "write \"unix:/run/sphere/metrics.sock\" or a loopback address; or add `network = true` if your \
+                          firewall lets the collector alone reach it";
+            findings.error(value.span(), message, remedy);
+            false
+        }
+        Reach::Network => {
+            let message = format!("metrics are served at {address}: whoever reaches it reads them, devices too");
+            findings.warn(value.span(), message, "let your firewall allow the collector alone");
+            true
+        }
     }
 }

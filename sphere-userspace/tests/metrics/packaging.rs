@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
+use sphere_userspace::datapath::PINNED;
 use sphere_userspace::metrics::table::ALL;
+
+use crate::page::page;
 
 /// Labels that a collector adds.
 const ADDED: [&str; 2] = ["instance", "job"];
@@ -84,6 +87,25 @@ fn assert_known(place: &str, expression: &str) {
     for word in rest {
         let is_known = labels.contains(word.as_str()) || LANGUAGE.contains(&word.as_str());
         assert!(is_known, "{place}: `{word}` is no label of these metrics: {expression}");
+    }
+}
+
+/// Values that labels are compared with, save the dashboard's variables.
+fn compared(expression: &str) -> impl Iterator<Item = &str> {
+    expression.split('"').skip(1).step_by(2).flat_map(|value| value.split('|')).filter(|value| !value.starts_with('$'))
+}
+
+#[test]
+fn labels_are_compared_only_with_values_that_they_have() {
+    let (page, mut expressions) = (page(), Vec::new());
+    panels(&serde_json::from_str(&packaged("grafana/sphere.json")).unwrap(), &mut expressions);
+    expressions.extend(alerts().into_iter().map(|(_, expression)| expression));
+    let values: BTreeSet<&str> = expressions.iter().flat_map(|expression| compared(expression)).collect();
+    assert!(values.len() > 8, "{values:?}");
+    for value in values {
+        let is_known = PINNED.contains(&value) || page.contains(&format!("=\"{value}\""));
+        // Verdicts begin with their first packet.
+        assert!(is_known || ["pass", "audit", "deny"].contains(&value), "no label has the value {value}");
     }
 }
 

@@ -16,10 +16,11 @@ use sphere_userspace::datapath::snapshot::{
 };
 use sphere_userspace::datapath::{Attachment, PortState, TcHook};
 use sphere_userspace::metrics::table::ALL;
-use sphere_userspace::metrics::{Exposition, Figures, PolicyMarks};
+use sphere_userspace::metrics::{Exposition, Figures, PolicyLoads, PolicyMarks};
 use sphere_userspace::policy::{self, DomainName};
 use sphere_userspace::reconcile::{Lease, LeaseSource, Leases, Moment, Standings};
 use sphere_userspace::resolve::{AddressRecord, Answer, Family, Outcome, Question, Resolution};
+use sphere_userspace::store::{Denial, DeniedByGroup, Outcome as StoreOutcome, Store, StoreSettings};
 
 /// Prints a JSON list of `[family, type, sample, labels, value]`.
 const READER: &str = "
@@ -115,19 +116,57 @@ fn figures() -> Figures {
     let mut leases = Leases::new();
     let lease = Lease { since: at(1), renewed: at(1), live_until: at(99), ends: at(99), source: LeaseSource::Polled };
     leases.put_all(&name("a.example"), None, [([192, 0, 2, 1].into(), lease)]);
-    Figures::new(Arc::new(PolicyMarks::of(&policy)), &standings, &leases, at(70))
+    let mut loads = PolicyLoads::first(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+    loads.refuse();
+    let figures = Figures::new(Arc::new(PolicyMarks::of(&policy)), &standings, &leases, at(70));
+    Figures { loads: Some(loads), ..figures }
+}
+
+/// A store that has written two batches of a denial: its totals are those of the later one.
+fn denied() -> DeniedByGroup {
+    let directory = std::env::temp_dir().join(format!("sphere-metrics-store-{}", std::process::id()));
+    let settings = StoreSettings { directory: directory.clone(), ..StoreSettings::default() };
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let mut store = Store::open(settings).unwrap();
+    for packets in [3, 8, 8] {
+        let denial = Denial {
+            device: [10, 20, 0, 5].into(),
+            group_number: 7,
+            group: "sensors".to_owned(),
+            peer: Some([203, 0, 113, 7].into()),
+            peer_names: Vec::new(),
+            protocol: Some(6),
+            peer_port: Some(443),
+            direction: Direction::Ingress,
+            verdict: Verdict::Deny,
+            reason: Reason::Destination,
+            episode: 1,
+            boot: 1,
+            packets,
+            bytes: packets * 60,
+            first: now,
+            last: now,
+        };
+        assert_eq!(store.ingest(&[denial], now).unwrap(), StoreOutcome::Written);
+    }
+    let denied = store.denied().clone();
+    drop(store);
+    std::fs::remove_dir_all(directory).unwrap();
+    denied
 }
 
 fn store() -> StoreState {
-    serde_json::from_value(serde_json::json!({
+    let state: StoreState = serde_json::from_value(serde_json::json!({
         "standing": "paused", "directory": "/var/lib/sphere", "complete_at": "2026-01-01T00:00:00.500Z",
         "bytes": 4096, "open_accounts": 1, "closed_accounts": 2, "written": 3, "paused": 4, "waits": 5,
         "unreadable": 6, "aged_files": 7, "dropped_files": 8, "damaged_files": 9,
     }))
-    .unwrap()
+    .unwrap();
+    StoreState { denied: denied(), ..state }
 }
 
-fn page() -> String {
+/// A page that has something of everything.
+pub(crate) fn page() -> String {
     let mut exposition = Exposition::default();
     let snapshot = snapshot();
     exposition.add_build("0123-4", Duration::from_millis(1500));
@@ -135,7 +174,8 @@ fn page() -> String {
     exposition.add_daemon(&figures(), Some(&snapshot));
     exposition.add_store(&store());
     let failure = Some("refused".to_owned());
-    exposition.add_sinks([SinkState { sink: "file /x".to_owned(), delivered: 1, waiting: 2, lost: 3, failure }]);
+    let sink = SinkState { sink: "file /x".to_owned(), delivered: 1, waiting: 2, room: 4096, lost: 3, failure };
+    exposition.add_records([sink], 5);
     exposition.add_scrape([("kernel", true), ("daemon", true)], Duration::from_millis(3));
     exposition.text()
 }
@@ -208,5 +248,13 @@ fn prometheus_reads_back_what_was_meant() {
     let complete =
         SystemTime::UNIX_EPOCH + Duration::from_secs_f64(value("sphere_store_complete_timestamp_seconds", &[]));
     assert_eq!(humantime::format_rfc3339_millis(complete).to_string(), "2026-01-01T00:00:00.500Z");
+    let denied = [("group", "sensors"), ("verdict", "deny"), ("reason", "destination")];
+    assert_eq!(value("sphere_group_denied_packets_total", &denied), 8.0);
+    assert_eq!(value("sphere_group_denied_bytes_total", &denied), 480.0);
+    assert_eq!(value("sphere_policy_current", &[]), 0.0, "the last one was refused");
+    assert_eq!(value("sphere_policy_loads_total", &[("outcome", "refused")]), 1.0);
+    assert_eq!(value("sphere_policy_loaded_timestamp_seconds", &[]), 1.8e9);
+    assert_eq!(value("sphere_sink_capacity_records", &[("sink", "file /x")]), 4096.0);
+    assert_eq!(value("sphere_unreadable_samples_total", &[]), 5.0);
     assert_eq!(value("sphere_sink_works", &[("sink", "file /x")]), 0.0);
 }

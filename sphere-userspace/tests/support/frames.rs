@@ -1,18 +1,33 @@
 //! Frames that a device sends, put on the wire as they are.
 
 use std::net::Ipv4Addr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, bind, send, socket};
 
+/// A socket that sends frames out of an interface.
+pub(crate) struct Sender(OwnedFd);
+
+impl Sender {
+    /// Opens one.
+    pub(crate) fn open(interface: &str) -> Self {
+        let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), None::<SockProtocol>).unwrap();
+        let mut addresses = nix::ifaddrs::getifaddrs().unwrap().filter(|found| found.interface_name == interface);
+        let address = addresses.find_map(|found| found.address?.as_link_addr().copied()).unwrap();
+        bind(socket.as_raw_fd(), &address).unwrap();
+        Self(socket)
+    }
+
+    /// Sends a frame.
+    pub(crate) fn send(&self, frame: &[u8]) {
+        let sent = send(self.0.as_raw_fd(), frame, MsgFlags::empty()).unwrap();
+        assert_eq!(sent, frame.len());
+    }
+}
+
 /// Sends a frame out of an interface.
 pub(crate) fn send_frame(interface: &str, frame: &[u8]) {
-    let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), None::<SockProtocol>).unwrap();
-    let mut addresses = nix::ifaddrs::getifaddrs().unwrap().filter(|found| found.interface_name == interface);
-    let address = addresses.find_map(|found| found.address?.as_link_addr().copied()).unwrap();
-    bind(socket.as_raw_fd(), &address).unwrap();
-    let sent = send(socket.as_raw_fd(), frame, MsgFlags::empty()).unwrap();
-    assert_eq!(sent, frame.len());
+    Sender::open(interface).send(frame);
 }
 
 /// A TCP SYN from one address to another and a port.
