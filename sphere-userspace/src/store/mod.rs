@@ -8,6 +8,7 @@ mod bases;
 mod batch;
 mod day;
 mod denial;
+mod denied;
 mod dictionary;
 mod error;
 mod file;
@@ -16,6 +17,7 @@ mod settings;
 mod writer;
 
 pub use denial::Denial;
+pub use denied::{DeniedByGroup, DeniedKind};
 pub use error::StoreError;
 pub use settings::{DEFAULT_DIRECTORY, StoreSettings, WhenFull};
 pub use writer::{Outcome, Store, StoreStats};
