@@ -25,11 +25,11 @@ group come from the store, as it writes them, each second. Each metric has a bou
 counted in `sphere_scrape_omitted_series`. In practice the number of rules and names decides: two series a rule, up to three a
 name.
 
-**What can be lost**, and where it is counted: samples of denied packets (`sphere_samples_total`, `sphere_unreadable_samples_total`),
-records (`sphere_sink_lost_records_total`), answers handed to the daemon and held frames (`sphere_dns_events_total`: `unjudged-lost`,
-`unread`, `late`, `dropped`, `over-quota`), accounts of denials (`sphere_unaccounted_packets_total`,
-`sphere_store_unreadable_accounts_total`), and whole days of the store (`sphere_store_files_total`). `sphere_packets_total` is exact
-whatever else is lost.
+**What can be lost**, and where it is counted: samples of denied packets (`sphere_samples_total`,
+`sphere_unreadable_samples_total`), records (`sphere_sink_lost_records_total`), answers handed to the daemon, held frames, and
+notes about learned addresses (`sphere_dns_events_total`: `unjudged-lost`, `unread`, `late`, `dropped`, `over-quota`,
+`unsighted`), accounts of denials (`sphere_unaccounted_packets_total`, `sphere_store_unreadable_accounts_total`), and whole days
+of the store (`sphere_store_files_total`). `sphere_packets_total` is exact whatever else is lost.
 
 **What a page costs**: with 100,899 endpoints in the tables, while a device sent 2.4 million denied packets in one run and 0.9
 million in another, sixteen pages were read in 41 to 223 ms each, on two virtual processors that had other work as well; every
