@@ -11,11 +11,16 @@ mod denial;
 mod dictionary;
 mod error;
 mod file;
+mod kind;
+mod query;
 mod schema;
 mod settings;
 mod writer;
 
 pub use denial::Denial;
 pub use error::StoreError;
+pub use kind::StoredKind;
+pub(crate) use query::net;
+pub use query::{Answer, Field, Fields, Filter, KindPart, Line, Query, Sum, Target};
 pub use settings::{DEFAULT_DIRECTORY, StoreSettings, WhenFull};
 pub use writer::{Outcome, Store, StoreStats};
