@@ -172,3 +172,35 @@ fn rules(status: &Status) -> Table {
     }
     table
 }
+
+/// Writes a table without spaces before and behind it.
+pub(super) fn write_narrow(output: &mut impl Write, mut table: Table) -> io::Result<()> {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    for line in table.to_string().lines() {
+        writeln!(output, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// A number of seconds as people say it.
+pub(super) fn span(seconds: u64) -> String {
+    match seconds {
+        0..=119 => format!("{seconds}s"),
+        120..=7199 => format!("{}m {}s", seconds / 60, seconds % 60),
+        7200..=172_799 => format!("{}h {}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d {}h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_short() {
+        let spans = [5, 119, 125, 7_260, 200_000].map(span);
+        assert_eq!(spans, ["5s", "119s", "2m 5s", "2h 1m", "2d 7h"]);
+    }
+}

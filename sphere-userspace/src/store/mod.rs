@@ -11,6 +11,7 @@ mod denial;
 mod dictionary;
 mod error;
 mod file;
+mod follow;
 mod kind;
 mod query;
 mod schema;
@@ -19,6 +20,7 @@ mod writer;
 
 pub use denial::Denial;
 pub use error::StoreError;
+pub use follow::Follow;
 pub use kind::StoredKind;
 pub(crate) use query::net;
 pub use query::{Answer, Field, Fields, Filter, KindPart, Line, Query, Sum, Target};
