@@ -6,7 +6,7 @@ use crate::daemon::DaemonError;
 use crate::datapath::DatapathError;
 use crate::names::QueryError;
 use crate::policy::PolicyErrors;
-use crate::store::StoreError;
+use crate::store::{ExportError, StoreError};
 
 /// What `--help` says of the exit codes.
 pub(super) const HELP: &str = "\
@@ -55,7 +55,11 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     if error.downcast_ref::<QueryError>().is_some() {
         return Exit::Usage;
     }
-    match error.downcast_ref::<StoreError>() {
+    let of_export = match error.downcast_ref::<ExportError>() {
+        Some(ExportError::Store(error)) => Some(error),
+        Some(ExportError::Write { .. } | ExportError::Parquet { .. }) | None => None,
+    };
+    match of_export.or(error.downcast_ref::<StoreError>()) {
         Some(StoreError::Absent(_)) => return Exit::Environment,
         Some(StoreError::Closed(_)) => return Exit::Permission,
         Some(StoreError::Directory { .. } | StoreError::File { .. } | StoreError::Version { .. }) | None => {}

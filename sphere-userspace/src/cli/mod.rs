@@ -8,6 +8,7 @@ mod follow;
 mod names;
 mod run;
 mod status;
+mod store;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -85,6 +86,9 @@ enum Command {
     },
     /// Show what was denied: how often, since when and why; needs no daemon
     Denied(denied::Options),
+    /// Show the files of the store, or write what they have to another
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// End enforcement: take the programs off every interface and remove the pins
     Detach {
         /// Directory of the pins
@@ -109,6 +113,7 @@ impl Arguments {
                 names::explanation(&pin_root, (device, &target), json)
             }
             Command::Denied(options) => denied::run(options),
+            Command::Store(command) => store::run(command),
             Command::Detach { pin_root } => detach::run(&pin_root),
         }
     }

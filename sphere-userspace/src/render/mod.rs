@@ -4,6 +4,7 @@ mod denied;
 mod names;
 mod policy;
 mod status;
+mod store;
 mod table;
 
 use std::fmt::Write as _;
@@ -18,7 +19,7 @@ pub use table::write_status;
 
 use crate::names::{Explanation, NamesReport};
 use crate::policy::is_plain;
-use crate::store::Answer;
+use crate::store::{Answer, StoreInfo};
 
 /// Writes one JSON object on a line of its own.
 ///
@@ -94,6 +95,15 @@ pub fn explanation(explanation: &Explanation) -> io::Result<()> {
 /// When standard output fails; a reader that went away is no error.
 pub fn denied(answer: &Answer, format: Format) -> io::Result<()> {
     quiet(denied::write_answer(&mut io::stdout().lock(), answer, format))
+}
+
+/// Writes the files of the store.
+///
+/// # Errors
+///
+/// When standard output fails; a reader that went away is no error.
+pub fn store(info: &StoreInfo) -> io::Result<()> {
+    quiet(store::write_store(&mut io::stdout().lock(), info))
 }
 
 fn quiet(result: io::Result<()>) -> io::Result<()> {

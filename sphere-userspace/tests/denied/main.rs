@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod follow;
+mod store;
 
 use std::fs;
 use std::net::IpAddr;
