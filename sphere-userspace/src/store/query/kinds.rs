@@ -107,6 +107,11 @@ impl Kinds {
         Ok(Self { parts, wanted: (wanted.len() < count).then_some(wanted) })
     }
 
+    /// Those that are wanted, when they are few enough to be worth a condition: most rows that it looks at are left out.
+    pub(super) fn few(&self) -> Option<&[i64]> {
+        self.wanted.as_deref().filter(|wanted| wanted.len() * 2 < self.parts.len())
+    }
+
     /// The number of a kind's part, or [`UNWANTED`].
     #[inline]
     pub(super) fn part(&self, id: i64) -> u32 {

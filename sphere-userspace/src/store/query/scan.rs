@@ -77,7 +77,7 @@ impl Scan {
         }
         text.push_str(if self.needs_flows { " FROM hit" } else { " FROM total" });
         text.push_str(" WHERE device = ?1");
-        if let Some(kinds) = plan.kinds.wanted.as_deref().filter(|kinds| kinds.len() <= LISTED) {
+        if let Some(kinds) = plan.kinds.few().filter(|kinds| kinds.len() <= LISTED) {
             // A plus keeps SQLite from seeking each.
             let column = if kinds.len() <= SOUGHT_KINDS { "kind" } else { "+kind" };
             condition(&mut text, column, kinds);
