@@ -1,4 +1,4 @@
-//! A fleet at fault for a week.
+//! A fleet at fault for some hours.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, SystemTime};
@@ -7,7 +7,6 @@ use sphere_common::verdict::{Direction, Reason, Verdict};
 use sphere_userspace::store::Denial;
 
 const DEVICES: u64 = 1_000;
-const HOURS: u64 = 168;
 const HOUR: Duration = Duration::from_secs(3600);
 /// Destinations that devices try every hour.
 const KNOWN: u64 = 600;
@@ -18,21 +17,22 @@ const PORTS: [u16; 5] = [22, 23, 80, 5683, 8080];
 #[derive(Debug)]
 pub(crate) struct Fleet {
     now: SystemTime,
+    hours: u64,
     wanted: u64,
     records: u64,
     packets: u64,
 }
 
 impl Fleet {
-    /// A week until now, with so many records.
-    pub(crate) fn new(now: SystemTime, wanted: u64) -> Self {
-        Self { now, wanted, records: 0, packets: 0 }
+    /// Some hours until now, with so many records in all of them.
+    pub(crate) fn new(now: SystemTime, hours: u64, wanted: u64) -> Self {
+        Self { now, hours, wanted, records: 0, packets: 0 }
     }
 
     /// The next records, all of one hour, and the time at which they are read.
     pub(crate) fn next(&mut self, most: usize) -> (Vec<Denial>, SystemTime) {
         let hour = self.hour(self.records);
-        let at = self.now - HOUR * u32::try_from(HOURS - 1 - hour.min(HOURS - 1)).unwrap_or(0);
+        let at = self.now - HOUR * u32::try_from(self.hours - 1 - hour.min(self.hours - 1)).unwrap_or(0);
         let mut batch = Vec::with_capacity(most);
         while batch.len() < most && self.records < self.wanted && self.hour(self.records) == hour {
             let denial = denial(self.records, self.records - self.begin(hour), at);
@@ -55,12 +55,12 @@ impl Fleet {
 
     /// The hour of a record.
     fn hour(&self, record: u64) -> u64 {
-        record * HOURS / self.wanted
+        record * self.hours / self.wanted
     }
 
     /// The first record of an hour.
     fn begin(&self, hour: u64) -> u64 {
-        (hour * self.wanted).div_ceil(HOURS)
+        (hour * self.wanted).div_ceil(self.hours)
     }
 }
 

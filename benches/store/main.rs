@@ -2,7 +2,7 @@
 //!
 //! A record is what a flow had in an hour. The fleet: a thousand devices for a week, half of what they are denied the same
 //! every hour, the other half to addresses that nobody has tried before. Each question is the command itself, from its
-//! start to its end. Goals: 50,000 records written a second, each question answered in 200 ms (median).
+//! start to its end. The process fails when a goal of [`goals`] is missed.
 #![allow(
     clippy::print_stdout,
     clippy::expect_used,
@@ -10,23 +10,23 @@
 )]
 
 mod fleet;
+mod goals;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use fleet::Fleet;
+use goals::{FILTER_GOAL, Figures, INGEST_GOAL, RECORDS};
 use serde_json::{Value, json};
 use sphere_userspace::store::{Outcome, Query, Store, StoreSettings};
 
-const RECORDS: u64 = 1_000_000;
+const HOURS: u64 = 168;
 /// Records of a transaction.
 const BATCH: usize = 8_192;
 /// Filling ends after this time, complete or not.
 const PATIENCE: Duration = Duration::from_secs(180);
 const RUNS: usize = 9;
-const INGEST_GOAL: f64 = 50_000.0;
-const FILTER_GOAL: Duration = Duration::from_millis(200);
 
 /// What is asked: each filter alone, some together, and other lines than the usual ones.
 const QUESTIONS: [&str; 22] = [
@@ -63,11 +63,11 @@ impl Drop for Place {
     }
 }
 
-fn main() {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     // Cargo's tests start it too, without this.
     if !arguments.iter().any(|argument| argument == "--bench") {
-        return;
+        return ExitCode::SUCCESS;
     }
     let is_json = arguments.iter().any(|argument| argument == "--json");
     let tell = |value: &Value, text: String| if is_json { println!("{value}") } else { println!("{text}") };
@@ -93,23 +93,21 @@ fn main() {
             format!("{:>7.1} ms, at most {:>7.1} ms: sphere denied {question}", millis(median), millis(worst)),
         );
     }
-    let met = records == RECORDS && rate >= INGEST_GOAL && slowest.0 < FILTER_GOAL;
+    let missed = Figures { records, records_per_second: rate, slowest: slowest.0 }.missed();
     tell(
         &json!({ "bench": "store", "summary": true, "records": records, "records_per_second": rate.round(),
             "slowest_median_ms": millis(slowest.0), "slowest_arguments": slowest.1, "goal_records": RECORDS,
-            "goal_records_per_second": INGEST_GOAL, "goal_ms": millis(FILTER_GOAL), "met": met }),
-        format!(
-            "{} of the goals {INGEST_GOAL:.0} records a second and {FILTER_GOAL:.0?} for each question",
-            if met { "both" } else { "not both" }
-        ),
+            "goal_records_per_second": INGEST_GOAL, "goal_ms": millis(FILTER_GOAL), "missed": missed }),
+        if missed.is_empty() { "every goal is reached".to_owned() } else { format!("missed: {}", missed.join("; ")) },
     );
+    if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Fills a store, and says how many records it has and how long the store took to write them.
 fn fill(directory: &Path) -> (u64, Duration) {
     let begin = Instant::now();
     let mut taken = Duration::ZERO;
-    let mut fleet = Fleet::new(SystemTime::now(), RECORDS);
+    let mut fleet = Fleet::new(SystemTime::now(), HOURS, RECORDS);
     let mut store = Store::open(StoreSettings::new(directory)).expect("the store opens");
     while begin.elapsed() < PATIENCE {
         let (batch, now) = fleet.next(BATCH);

@@ -2,6 +2,7 @@
 
 mod csv;
 mod live;
+mod remedy;
 mod row;
 
 use std::io::{self, BufWriter, Write};
@@ -10,6 +11,7 @@ use std::time::SystemTime;
 use sphere_common::verdict::{Reason, Verdict};
 
 pub use self::live::Live;
+use self::remedy::remedy;
 use self::row::{Row, is_address, service};
 use super::json_text;
 use super::table::{span, table, write_narrow};
@@ -71,7 +73,9 @@ fn write_table(output: &mut impl Write, answer: &Answer, now: SystemTime) -> io:
     }
     write_narrow(output, shown)?;
     writeln!(output)?;
-    write_legend(output, lines)?;
+    for words in legend(lines) {
+        writeln!(output, "{words}")?;
+    }
     let (count, packets) = (answer.lines_in_all, answer.packets_in_all);
     let lines = match lines.len() {
         all if all as u64 == count => format!("{count} {}", if count == 1 { "line" } else { "lines" }),
@@ -92,16 +96,18 @@ fn write_nothing(output: &mut impl Write, answer: &Answer) -> io::Result<()> {
     }
 }
 
-/// What the reasons in some lines mean.
-fn write_legend(output: &mut impl Write, lines: &[Line]) -> io::Result<()> {
+/// What the reasons in some lines mean, and what would have to change.
+fn legend(lines: &[Line]) -> Vec<String> {
     let is_there = |reason: &Reason| lines.iter().any(|line| line.kind.reason.as_deref() == Some(reason.word()));
-    for reason in Reason::ALL.iter().filter(|reason| is_there(reason)) {
-        writeln!(output, "{}: {}", reason.word(), reason.sentence())?;
+    let mut legend = Vec::new();
+    for reason in Reason::ALL.iter().copied().filter(is_there) {
+        legend.push(format!("{}: {}", reason.word(), reason.sentence()));
+        legend.extend(remedy(reason).map(|remedy| format!("  remedy: {remedy}")));
     }
     if lines.iter().any(is_audit) {
-        writeln!(output, "(audit): would be denied if the group were in enforce mode")?;
+        legend.push("(audit): would be denied if the group were in enforce mode".to_owned());
     }
-    Ok(())
+    legend
 }
 
 fn is_audit(line: &Line) -> bool {

@@ -28,3 +28,39 @@ pub(super) fn write_store(output: &mut impl Write, info: &StoreInfo) -> io::Resu
     let count = info.files.len();
     writeln!(output, "\n{count} {}, {records} records, {bytes} bytes", if count == 1 { "file" } else { "files" })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+mod tests {
+    use super::*;
+    use crate::render::json_text;
+    use crate::snapshots::check;
+    use crate::store::FileInfo;
+
+    #[test]
+    fn files_are_shown_with_what_they_have() {
+        let file = |name: &str, records, from: Option<&str>, to: Option<&str>| FileInfo {
+            name: name.to_owned(),
+            bytes: 1_288_490_188,
+            records,
+            packets: records.map(|records| records * 1_000_000),
+            from: from.map(str::to_owned),
+            to: to.map(str::to_owned),
+        };
+        let files = vec![
+            file(
+                "denied-2026-11-24.sqlite",
+                Some(1_234_567),
+                Some("2026-11-24T00:00:00Z"),
+                Some("2026-11-24T23:00:00Z"),
+            ),
+            file("denied-2026-11-24-2.sqlite", None, None, None),
+            file("denied-2026-11-25.sqlite", Some(0), None, None),
+        ];
+        let info = StoreInfo::new("/var/lib/sphere".into(), files);
+        let mut output = Vec::new();
+        write_store(&mut output, &info).unwrap();
+        check("store-info.txt", std::str::from_utf8(&output).unwrap());
+        check("store-info.json", &json_text(&info).unwrap());
+    }
+}

@@ -11,7 +11,7 @@ use crate::daemon::StoreState;
 use crate::policy::wrap;
 
 /// Columns that the tables may take.
-const WIDTH: u16 = 80;
+pub(super) const WIDTH: u16 = 80;
 /// Rules shown; the JSON has them all.
 const RULES: usize = 20;
 

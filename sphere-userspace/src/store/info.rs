@@ -19,6 +19,13 @@ pub struct StoreInfo {
     pub files: Vec<FileInfo>,
 }
 
+impl StoreInfo {
+    /// Files of a directory.
+    pub(crate) fn new(directory: PathBuf, files: Vec<FileInfo>) -> Self {
+        Self { schema: "sphere.store/1", directory, files }
+    }
+}
+
 /// A file of the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FileInfo {
@@ -60,7 +67,7 @@ pub fn info(directory: &Path) -> std::result::Result<StoreInfo, StoreError> {
             Err(error) => return Err(error),
         }
     }
-    Ok(StoreInfo { schema: "sphere.store/1", directory: directory.to_owned(), files })
+    Ok(StoreInfo::new(directory.to_owned(), files))
 }
 
 fn read(file: &Connection, empty: &FileInfo) -> Result<FileInfo> {

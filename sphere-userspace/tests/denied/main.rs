@@ -79,7 +79,7 @@ fn help_says_everything_in_80_columns() {
     let output = Command::new(env!("CARGO_BIN_EXE_sphere")).args(["denied", "--help"]).env_clear().output().unwrap();
     let help = text(&output.stdout);
     assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
-    assert_eq!(help, include_str!("help.txt"), "{help}");
+    assert_eq!(help, include_str!("../snapshots/denied-help.txt"), "{help}");
 }
 
 #[test]
@@ -116,7 +116,8 @@ fn json_has_what_makes_a_line_and_what_came_to_it() {
     }
     let expected = serde_json::json!({
         "schema": "sphere.denied-total/1", "peer": "203.0.113.7", "peer_names": ["api.example.com"],
-        "reason": "destination", "explanation": "no rule allows this destination", "packets": 15, "bytes": 1110,
+        "reason": "destination", "explanation": "no rule allows this destination",
+        "remedy": "allow destination and port in a [[group.allow]] of the group", "packets": 15, "bytes": 1110,
     });
     assert_eq!(line, expected);
 }

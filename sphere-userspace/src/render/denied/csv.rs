@@ -38,7 +38,7 @@ fn columns(by: Fields) -> Vec<&'static str> {
             Field::Port => &["protocol", "peer_port", "icmp_type", "icmp_code", "ethertype"],
             Field::Direction => &["direction"],
             Field::Verdict => &["verdict"],
-            Field::Reason => &["reason", "explanation"],
+            Field::Reason => &["reason", "explanation", "remedy"],
         }
     };
     by.iter().flat_map(of_field).copied().chain(SUMS).collect()

@@ -1,11 +1,14 @@
 //! What is denied while somebody watches: a line for each that grew, with what came to it.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 
-use super::{Format, csv, field_cell, shown_fields, write_json, write_legend};
+use super::{Format, csv, field_cell, legend, shown_fields, write_json};
 use crate::policy::plain;
+use crate::render::table::WIDTH;
 use crate::store::{Field, Fields, Line};
+
+/// What begins a line that goes on with the one before: below the first column after time and packets.
+const NEXT_LINE: &str = "\n                   ";
 
 /// Writes lines as they come, each at once.
 #[derive(Debug)]
@@ -13,8 +16,8 @@ pub struct Live {
     format: Format,
     by: Fields,
     has_begun: bool,
-    /// Reasons that were explained.
-    explained: Vec<Arc<str>>,
+    /// What was explained.
+    explained: Vec<String>,
 }
 
 impl Live {
@@ -45,27 +48,39 @@ impl Live {
     }
 
     fn write_plain(&mut self, output: &mut impl Write, line: &Line) -> io::Result<()> {
-        if let Some(reason) = &line.kind.reason
-            && !self.explained.contains(reason)
-        {
-            self.explained.push(Arc::clone(reason));
-            write!(output, "# ")?;
-            write_legend(output, std::slice::from_ref(line))?;
+        for words in legend(std::slice::from_ref(line)) {
+            if !self.explained.contains(&words) {
+                writeln!(output, "# {words}")?;
+                self.explained.push(words);
+            }
         }
         let last = humantime::format_rfc3339_seconds(line.sum.last()).to_string();
-        write!(output, "{}  {:>7}", last.get(11..19).unwrap_or(&last), format!("+{}", line.sum.packets))?;
+        let mut text = format!("{}  {:>7}", last.get(11..19).unwrap_or(&last), format!("+{}", line.sum.packets));
         // What may be long comes last.
         let (long, short): (Vec<_>, Vec<_>) =
             shown_fields(self.by).partition(|field| matches!(field, Field::To | Field::Name));
-        for field in short.into_iter().chain(long) {
+        for field in short {
             let width = match field {
                 Field::Device => 15,
                 Field::Port => 9,
                 Field::Reason => 11,
                 _ => 0,
             };
-            write!(output, "  {:<width$}", plain(&field_cell(field, line, self.by)))?;
+            text.push_str(&format!("  {:<width$}", plain(&field_cell(field, line, self.by))));
         }
-        writeln!(output)
+        for field in long {
+            text.push(' ');
+            for word in plain(&field_cell(field, line, self.by)).split(' ') {
+                append(&mut text, word);
+            }
+        }
+        writeln!(output, "{}", text.trim_end())
     }
+}
+
+/// Adds a word, on a line of its own when the last one has no room.
+fn append(text: &mut String, word: &str) {
+    let used = text.rsplit('\n').next().map_or(0, |line| line.chars().count());
+    text.push_str(if used + 1 + word.chars().count() > usize::from(WIDTH) { NEXT_LINE } else { " " });
+    text.push_str(word);
 }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use sphere_common::verdict::Reason;
 
+use super::remedy::remedy;
 use crate::store::{Field, Fields, KindPart, Line};
 
 const ICMP: u8 = 1;
@@ -32,6 +33,8 @@ pub(super) struct Row<'a> {
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     direction: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,6 +65,7 @@ impl<'a> Row<'a> {
         let time = |field, time: Option<SystemTime>| time.filter(|_| by.has(field)).map(time_text);
         let names = line.names.as_deref().unwrap_or_default();
         let (is_icmp, is_other) = (is_icmp(kind), is_not_ip(kind));
+        let reason = kind.reason.as_deref().and_then(known);
         let icmp = kind.port.filter(|_| is_icmp).map(u16::to_be_bytes);
         Self {
             schema: "sphere.denied-total/1",
@@ -70,7 +74,8 @@ impl<'a> Row<'a> {
             group: kind.group.as_deref(),
             verdict: kind.verdict.as_deref(),
             reason: kind.reason.as_deref(),
-            explanation: kind.reason.as_deref().and_then(sentence),
+            explanation: reason.map(Reason::sentence),
+            remedy: reason.and_then(remedy),
             direction: kind.direction.as_deref(),
             device: line.device.filter(is_address),
             peer: line.peer.filter(is_address),
@@ -97,9 +102,9 @@ fn time_text(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(time).to_string()
 }
 
-/// The sentence of a reason's word; a file may have one that this program does not know.
-fn sentence(word: &str) -> Option<&'static str> {
-    Reason::ALL.iter().find(|reason| reason.word() == word).map(|reason| reason.sentence())
+/// The reason of a word; a file may have one that this program does not know.
+fn known(word: &str) -> Option<Reason> {
+    Reason::ALL.iter().copied().find(|reason| reason.word() == word)
 }
 
 fn is_icmp(kind: &KindPart) -> bool {

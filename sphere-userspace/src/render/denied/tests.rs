@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::snapshots::check;
 use crate::store::{KindPart, Sum};
 
 fn now() -> SystemTime {
@@ -68,19 +69,20 @@ fn written(answer: &Answer, format: Format) -> String {
 
 #[test]
 fn the_table_fits_80_columns() {
-    let table = written(&answer(), Format::Table);
-    assert_eq!(table, include_str!("tests/table.txt"));
-    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+    check("denied.txt", &written(&answer(), Format::Table));
 }
 
 #[test]
 fn json_is_one_object_a_line() {
-    assert_eq!(written(&answer(), Format::Json), include_str!("tests/lines.json"));
+    check("denied.json", &written(&answer(), Format::Json));
 }
 
 #[test]
 fn csv_has_a_header_and_a_line_for_each() {
-    assert_eq!(written(&answer(), Format::Csv).replace("\r\n", "\n"), include_str!("tests/lines.csv"));
+    assert_eq!(
+        written(&answer(), Format::Csv).replace("\r\n", "\n"),
+        include_str!("../../../tests/snapshots/denied.csv")
+    );
 }
 
 #[test]
@@ -91,7 +93,7 @@ fn other_fields_make_other_columns() {
         *line = Line { time: Some(now()), device: None, peer: None, names: None, ..line.clone() };
     }
     answer.lines_in_all = 3;
-    assert_eq!(written(&answer, Format::Table), include_str!("tests/hours.txt"));
+    check("denied-hours.txt", &written(&answer, Format::Table));
 }
 
 #[test]
@@ -100,4 +102,14 @@ fn nothing_is_said_so() {
     let said = written(&nothing, Format::Table);
     assert!(said.starts_with("nothing like that was denied") && said.contains("2026-11-24T12:00:00Z"), "{said}");
     assert_eq!(written(&Answer { has: None, ..nothing }, Format::Table), "nothing is in the store yet\n");
+}
+
+#[test]
+fn what_is_told_live_fits_too_and_explains_each_reason_once() {
+    let answer = answer();
+    let mut live = Live::new(Format::Table, answer.by);
+    let mut output = Vec::new();
+    live.write(&mut output, &answer.lines).unwrap();
+    live.write(&mut output, &answer.lines[..1]).unwrap();
+    check("denied-follow.txt", std::str::from_utf8(&output).unwrap());
 }
