@@ -118,25 +118,3 @@ impl Arguments {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    #[test]
-    fn help_says_what_it_says() {
-        let mut command = Arguments::command().term_width(80);
-        command.build();
-        let help = command.find_subcommand_mut("denied").unwrap().render_long_help().to_string();
-        crate::snapshots::check("denied-help.txt", &help);
-        let store = command.find_subcommand_mut("store").unwrap();
-        crate::snapshots::check("store-help.txt", &store.render_long_help().to_string());
-        for name in ["info", "export"] {
-            let help = store.find_subcommand_mut(name).unwrap().render_long_help().to_string();
-            crate::snapshots::check(&format!("store-{name}-help.txt"), &help);
-        }
-    }
-}

@@ -41,9 +41,9 @@ mod tests {
     fn files_are_shown_with_what_they_have() {
         let file = |name: &str, records, from: Option<&str>, to: Option<&str>| FileInfo {
             name: name.to_owned(),
-            bytes: 1_288_490_188,
+            bytes: 88_490_188,
             records,
-            packets: records.map(|records| records * 1_000_000),
+            packets: records.map(|records| records * 100),
             from: from.map(str::to_owned),
             to: to.map(str::to_owned),
         };

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod follow;
+#[path = "../../src/snapshots.rs"]
+mod snapshots;
 mod store;
 
 use std::fs;
@@ -76,10 +78,12 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn help_says_everything_in_80_columns() {
-    let output = Command::new(env!("CARGO_BIN_EXE_sphere")).args(["denied", "--help"]).env_clear().output().unwrap();
-    let help = text(&output.stdout);
-    assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
-    assert_eq!(help, include_str!("../snapshots/denied-help.txt"), "{help}");
+    let commands: [&[&str]; 4] = [&["denied"], &["store"], &["store", "info"], &["store", "export"]];
+    for command in commands {
+        let mut sphere = Command::new(env!("CARGO_BIN_EXE_sphere"));
+        let output = sphere.args(command).arg("--help").env_clear().output().unwrap();
+        snapshots::check(&format!("{}-help.txt", command.join("-")), &text(&output.stdout));
+    }
 }
 
 #[test]
