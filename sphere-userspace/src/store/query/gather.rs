@@ -181,9 +181,21 @@ fn work(plan: &Plan, part: &Part<'_>, next: &AtomicUsize) -> Result<(Gathered, S
         for (index, id) in &device.files {
             let Some((statement, file)) = statements.get_mut(*index) else { continue };
             let file: &FilePlan = file;
-            let take = |key, came: &Came| sums.entry(key).or_default().add(came);
+            // Rows of a flow are next to each other: they are added up before anything is looked up.
+            let mut run: Option<(Key, Came)> = None;
+            let take = |key, came: &Came| match &mut run {
+                Some((last, sum)) if *last == key => sum.add(came),
+                _ => {
+                    if let Some((key, came)) = run.replace((key, *came)) {
+                        sums.entry(key).or_default().add(&came);
+                    }
+                }
+            };
             let read = plan.scan.read((statement, file), (*id, part.reads), take);
             read.map_err(StoreError::file("read", &file.path))?;
+            if let Some((key, came)) = run {
+                sums.entry(key).or_default().add(&came);
+            }
         }
         if plan.scan.is_by_device {
             let device = u32::try_from(number).unwrap_or(u32::MAX);
