@@ -67,7 +67,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<SystemTime>,
     /// How many lines, those with the most packets; 0 for all
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = top)]
     top: Option<usize>,
     /// What makes a line, of: day, hour, device, group, to, name, protocol, port, direction, verdict, reason
     #[arg(long, value_name = "FIELDS", value_parser = fields(), hide_possible_values = true, value_delimiter = ',')]
@@ -135,7 +135,20 @@ impl Options {
     }
 }
 
+/// Times between which nothing can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("--since is later than --until, and nothing is between them: give the earlier time to --since")]
+pub(super) struct Backwards;
+
+impl Backwards {
+    /// Whether there can be anything between two times.
+    pub(super) fn unless_in_order(since: Option<SystemTime>, until: Option<SystemTime>) -> Result<(), Self> {
+        if since.zip(until).is_some_and(|(since, until)| since > until) { Err(Self) } else { Ok(()) }
+    }
+}
+
 pub(super) fn run(options: Options) -> anyhow::Result<Exit> {
+    Backwards::unless_in_order(options.since, options.until)?;
     let is_followed = options.follow;
     let (store, query, format) = options.meaning();
     if is_followed {
@@ -175,6 +188,10 @@ fn port(text: &str) -> Result<(Option<u8>, u16), String> {
     let (before, number) = text.split_once('/').map_or((None, text), |(before, number)| (Some(before), number));
     let number = number.parse().map_err(|_no_number| "write a port, such as 443 or tcp/443".to_owned())?;
     Ok((before.map(protocol).transpose()?, number))
+}
+
+fn top(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_no_number| "write how many lines, 0 for all".to_owned())
 }
 
 /// A time, or how long it is ago.

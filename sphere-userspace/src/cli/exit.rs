@@ -2,6 +2,7 @@
 
 use std::process::{ExitCode, Termination};
 
+use super::denied::Backwards;
 use crate::daemon::DaemonError;
 use crate::datapath::DatapathError;
 use crate::names::QueryError;
@@ -52,7 +53,7 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     if error.downcast_ref::<PolicyErrors>().is_some() {
         return Exit::Policy;
     }
-    if error.downcast_ref::<QueryError>().is_some() {
+    if error.downcast_ref::<QueryError>().is_some() || error.downcast_ref::<Backwards>().is_some() {
         return Exit::Usage;
     }
     let of_export = match error.downcast_ref::<ExportError>() {

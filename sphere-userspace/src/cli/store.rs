@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use clap::{Args, Subcommand};
 
 use super::Exit;
-use super::denied::time;
+use super::denied::{Backwards, time};
 use crate::render;
 use crate::store::{self, DEFAULT_DIRECTORY, Filter};
 
@@ -48,6 +48,7 @@ pub(super) struct Export {
 pub(super) fn run(command: StoreCommand) -> anyhow::Result<Exit> {
     match command {
         StoreCommand::Export(Export { parquet, store, since, until }) => {
+            Backwards::unless_in_order(since, until)?;
             let filter = Filter { since, until, ..Filter::default() };
             let exported = store::export(&store, &filter, &parquet)?;
             for file in &exported.left_out {

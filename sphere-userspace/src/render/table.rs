@@ -175,8 +175,9 @@ fn rules(status: &Status) -> Table {
 
 /// Writes a table without spaces before and behind it.
 pub(super) fn write_narrow(output: &mut impl Write, mut table: Table) -> io::Result<()> {
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+    let last = table.column_count().saturating_sub(1);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, if index == last { 0 } else { 2 }));
     }
     for line in table.to_string().lines() {
         writeln!(output, "{}", line.trim_end())?;

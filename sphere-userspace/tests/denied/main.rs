@@ -152,6 +152,8 @@ fn what_cannot_be_answered_ends_with_what_to_do() {
         (["--device", "sensor-1"], "a network such as 10.20.0.0/24"),
         (["--to", "a..b"], "a network such as 203.0.113.0/24"),
         (["--port", "https"], "such as 443 or tcp/443"),
+        (["--top", "many"], "how many lines, 0 for all"),
+        (["--since=1h", "--until=2h"], "give the earlier time to --since"),
         (["--protocol", "http"], "tcp, udp, icmp, icmpv6 or a number"),
     ] {
         let (code, words) = said(&arguments);

@@ -56,7 +56,7 @@ impl Target {
         let name = idna::domain_to_ascii(name).map_err(|_not_a_name| format!("`{text}` is no name"))?;
         let is_name = |label: &str| {
             let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-            (1..=63).contains(&label.len()) && label.bytes().all(fits)
+            (1..=63).contains(&label.len()) && !label.starts_with('-') && label.bytes().all(fits)
         };
         // What consists of digits and dots is an address with a mistake.
         let is_number = name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
@@ -140,7 +140,7 @@ mod tests {
         ] {
             assert_eq!(Target::parse(text), target, "{text}");
         }
-        for text in ["", "203.0.113", "203.0.113.0/33", "a..b", "a b", "*.*.example", "host:443"] {
+        for text in ["", "203.0.113", "203.0.113.0/33", "a..b", "a b", "-", "*.*.example", "host:443"] {
             assert!(Target::parse(text).is_err(), "{text}");
         }
     }
