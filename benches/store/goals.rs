@@ -25,8 +25,7 @@ impl Figures {
         if self.records < RECORDS {
             missed.push(format!("{} of {RECORDS} records were written before time was up", self.records));
         }
-        // Also when it is no number.
-        if !(self.records_per_second >= INGEST_GOAL) {
+        if self.records_per_second.is_nan() || self.records_per_second < INGEST_GOAL {
             missed.push(format!("{:.0} records a second, wanted {INGEST_GOAL:.0}", self.records_per_second));
         }
         if self.slowest >= FILTER_GOAL {
