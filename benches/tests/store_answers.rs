@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 #[allow(dead_code, reason = "the measurement counts more")]
+#[path = "../store/fleet.rs"]
 mod fleet;
+#[path = "../store/goals.rs"]
 mod goals;
 
 use std::collections::HashMap;
