@@ -2,7 +2,7 @@
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, Queue, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray, Queue, RingBuf};
 use sphere_common::abi::{
     COUNTER_SLOTS, Cidr4Data, Cidr6Data, Clock, Config, Counter, DeviceKey, DeviceValue, Endpoint4Key, Endpoint6Key,
     EndpointValue, EventBudget, Flow4Key, Flow6Key, FlowValue, GroupLabel, LessonCount, MAX_GROUPS, NameKeyData,
@@ -66,7 +66,7 @@ static GROUP_LABELS: Array<GroupLabel> = Array::with_max_entries(MAX_GROUPS, 0);
 #[map]
 pub(crate) static NAMES: LpmTrie<NameKeyData, NameValue> = LpmTrie::with_max_entries(PLACEHOLDER, BPF_F_NO_PREALLOC);
 #[map]
-pub(crate) static SIGHTINGS: LruHashMap<SightingKey, SightingValue> = LruHashMap::with_max_entries(PLACEHOLDER, 0);
+pub(crate) static SIGHTINGS: HashMap<SightingKey, SightingValue> = HashMap::with_max_entries(PLACEHOLDER, 0);
 #[map]
 pub(crate) static LEARN_QUOTA: Array<u32> = Array::with_max_entries(MAX_GROUPS, 0);
 #[map]

@@ -225,7 +225,9 @@ impl Lessons for KernelTables {
         let room = unsafe { &mut *room };
         lesson.sighting(room);
         // Sightings only explain: one that finds no room is not missed by any packet.
-        if SIGHTINGS.insert(key, &*room, 0).is_err() {}
+        if SIGHTINGS.insert(key, &*room, 0).is_err() {
+            self.count(LessonCount::Unsighted);
+        }
     }
 
     #[inline(always)]

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod control;
 pub mod daemon;
 pub mod datapath;
+pub mod metrics;
 pub mod names;
 pub mod overhear;
 pub mod policy;

@@ -4,14 +4,13 @@
 mod support;
 
 use std::net::Ipv4Addr;
-use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use nix::sys::signal::Signal;
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, bind, send, socket};
 use sphere_userspace::datapath::{Pins, netlink, port_state, socket_of};
 use support::daemon::{Daemon, allow, eventually, policy};
+use support::frames::{send_frame, syn};
 use support::{isolated, mount_bpffs, run, scratch, sphere_output, veth};
 
 const ROOT: &str = "/sys/fs/bpf/sphere";
@@ -36,26 +35,6 @@ fn refused(policy: &str) -> (i32, String) {
 
 fn told(output: &Output) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
-/// Sends a frame out of an interface.
-fn send_frame(interface: &str, frame: &[u8]) {
-    let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), None::<SockProtocol>).unwrap();
-    let mut addresses = nix::ifaddrs::getifaddrs().unwrap().filter(|found| found.interface_name == interface);
-    let address = addresses.find_map(|found| found.address?.as_link_addr().copied()).unwrap();
-    bind(socket.as_raw_fd(), &address).unwrap();
-    let sent = send(socket.as_raw_fd(), frame, MsgFlags::empty()).unwrap();
-    assert_eq!(sent, frame.len());
-}
-
-fn syn(source: Ipv4Addr, destination: Ipv4Addr, port: u16) -> Vec<u8> {
-    let builder = etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 5], [2, 0, 0, 0, 0, 1])
-        .ipv4(source.octets(), destination.octets(), 64)
-        .tcp(40_000, port, 1, 64_000)
-        .syn();
-    let mut frame = Vec::new();
-    builder.write(&mut frame, &[]).unwrap();
-    frame
 }
 
 #[test]

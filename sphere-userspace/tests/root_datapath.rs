@@ -149,7 +149,7 @@ fn what_was_learned_and_the_seed_are_carried_over() {
         assert_eq!(second.origin(), Origin::Carried);
         second.guard(&[port(AttachMode::Auto)]).unwrap();
         let maps = second.maps();
-        assert_eq!((maps.names.shape().capacity, maps.sightings.shape().capacity), (16, 25_000));
+        assert_eq!((maps.names.shape().capacity, maps.sightings.shape().capacity), (16, 50_000));
         assert_eq!(maps.names.lookup(&name).unwrap(), Some(opens));
         assert_eq!(maps.sightings.lookup(&sighting).unwrap(), Some(seen));
         assert_eq!(maps.learn_quota.lookup(&1).unwrap(), Some(99));
@@ -357,6 +357,34 @@ fn a_full_table_is_named_with_its_limit() {
         let steps = (0..1_000).map(endpoint).map(|(k, v)| Step::PutEndpoint4(k, v)).collect();
         let error = kernel.apply(&Changeset { steps, ..Changeset::default() }).unwrap_err();
         assert!(matches!(error, DatapathError::Full { map: "ENDPOINTS4", capacity: 100 }), "{error}");
+    });
+}
+
+#[test]
+fn sightings_that_have_ended_go_when_room_is_short() {
+    isolated("sightings_that_have_ended_go_when_room_is_short", || {
+        mount_bpffs();
+        let mut kernel = open(&Limits::default());
+        let rate = kernel.clock().unwrap().ticks_per_second;
+        let config = Config { ticks_per_second: rate, ..Config::default() };
+        let steps = vec![Step::PutConfig(Box::new(config))];
+        kernel.apply(&Changeset { steps, ..Changeset::default() }).unwrap();
+        let now = kernel.clock().unwrap().ticks_at(monotonic::now());
+        let key = |rule| SightingKey { rule, ..SightingKey::new_zeroed() };
+        let ended = |rule: u32| rule % 2 == 0;
+        let half = kernel.maps().sightings.shape().capacity / 2;
+        let note = |rule| {
+            let expires = if ended(rule) { now - 1 } else { now + 3_600 * u64::from(rate) };
+            let sighting = SightingValue { expires, ..SightingValue::new_zeroed() };
+            kernel.maps().sightings.insert(&key(rule), &sighting).unwrap();
+        };
+        (0..half).for_each(note);
+        let swept = || kernel.surveyor().unwrap()().unwrap().swept.ended_sightings;
+        assert_eq!(swept(), 0, "there is room");
+        note(half);
+        assert_eq!(swept(), (0..=half).filter(|rule| ended(*rule)).count());
+        let is_there = |rule: &u32| kernel.maps().sightings.lookup(&key(*rule)).unwrap().is_some();
+        assert!((0..=half).all(|rule| is_there(&rule) != ended(rule)));
     });
 }
 

@@ -86,7 +86,7 @@ pub mod map {
     pub const EVENT_BUDGET: &str = "EVENT_BUDGET";
     /// Longest-prefix trie of [`super::NameValue`] by [`super::NameKeyData`].
     pub const NAMES: &str = "NAMES";
-    /// LRU hash of [`super::SightingValue`] by [`super::SightingKey`]: for people; nothing is allowed by it.
+    /// Hash of [`super::SightingValue`] by [`super::SightingKey`]: for people; nothing is allowed by it.
     pub const SIGHTINGS: &str = "SIGHTINGS";
     /// Array of `u32` by group: addresses that the group may still learn.
     pub const LEARN_QUOTA: &str = "LEARN_QUOTA";

@@ -131,25 +131,27 @@ pub enum LessonCount {
     Unjudged = 5,
     /// Unjudged answers that could not be handed to the daemon.
     UnjudgedLost = 6,
+    /// Addresses learned that could not be noted for people: no room among the sightings.
+    Unsighted = 7,
     /// Answers that the daemon learned from.
-    Learned = 7,
+    Learned = 8,
     /// Answers that it read, and from which there was nothing to learn.
-    Ignored = 8,
+    Ignored = 9,
     /// Answers that it could not read: malformed, or a part of them never came.
-    Unread = 9,
+    Unread = 10,
     /// Answers that the device had not asked for.
-    Unasked = 10,
+    Unasked = 11,
     /// Answers that it did not learn from in time.
-    Late = 11,
+    Late = 12,
     /// Frames that were held, and then sent on.
-    Released = 12,
+    Released = 13,
     /// Frames that were held, and then dropped.
-    Dropped = 13,
+    Dropped = 14,
 }
 
 impl LessonCount {
     /// Every count, in the order of its number.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Query,
         Self::Answer,
         Self::Address,
@@ -157,6 +159,7 @@ impl LessonCount {
         Self::Quota,
         Self::Unjudged,
         Self::UnjudgedLost,
+        Self::Unsighted,
         Self::Learned,
         Self::Ignored,
         Self::Unread,
@@ -183,6 +186,7 @@ impl LessonCount {
             Self::Quota => "over-quota",
             Self::Unjudged => "unjudged",
             Self::UnjudgedLost => "unjudged-lost",
+            Self::Unsighted => "unsighted",
             Self::Learned => "learned",
             Self::Ignored => "ignored",
             Self::Unread => "unread",

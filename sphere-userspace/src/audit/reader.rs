@@ -1,6 +1,7 @@
 //! Reads samples as the kernel sends them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use sphere_common::abi::Event;
@@ -27,6 +28,8 @@ pub struct Teller {
     pub sinks: Sinks,
     /// Says that the operator wants new files.
     pub rotate: Arc<Notify>,
+    /// Samples that could not be read, since programs of another version had sent them.
+    pub unreadable: Arc<AtomicU64>,
 }
 
 /// Reads until cancelled, and once more what waits then.
@@ -67,20 +70,24 @@ pub async fn read_events(
 impl Teller {
     /// Takes what waits in the ring, at most some thousands at a time.
     fn drain(&mut self, ring: &mut Ring) {
-        let Self { digest, directory, sinks, .. } = self;
+        let Self { digest, directory, sinks, unreadable, .. } = self;
         let (now, clock) = now();
+        let mut tell = |summary: Summary| tell(&summary, (directory, sinks), clock, unreadable);
         ring.drain(|bytes| match Event::read_from_prefix(bytes) {
-            Ok((event, _)) => digest.take(&event, now, |summary| tell(&summary, directory, sinks, clock)),
-            Err(_) => tracing::warn!(bytes = bytes.len(), "sample of another version of the programs"),
+            Ok((event, _)) => digest.take(&event, now, &mut tell),
+            Err(_) => {
+                unreadable.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(bytes = bytes.len(), "sample of another version of the programs");
+            }
         });
-        digest.close(now, |summary| tell(&summary, directory, sinks, clock));
+        digest.close(now, tell);
     }
 
     /// Tells what has been gathered.
     fn finish(self) -> Sinks {
-        let Self { digest, directory, sinks, .. } = self;
+        let Self { digest, directory, sinks, unreadable, .. } = self;
         let (_, clock) = now();
-        digest.finish(|summary| tell(&summary, &directory, &sinks, clock));
+        digest.finish(|summary| tell(&summary, (&directory, &sinks), clock, &unreadable));
         sinks
     }
 }
@@ -90,9 +97,12 @@ fn now() -> (Duration, WallClock) {
     (monotonic, WallClock::new(SystemTime::now(), monotonic))
 }
 
-fn tell(summary: &Summary, directory: &Directory, sinks: &Sinks, clock: WallClock) {
+fn tell(summary: &Summary, (directory, sinks): (&Directory, &Sinks), clock: WallClock, unreadable: &AtomicU64) {
     match Record::new(summary, directory, clock) {
         Some(record) => sinks.send(&Arc::new(record)),
-        None => tracing::warn!(reason = summary.event.reason, "sample of another version of the programs"),
+        None => {
+            unreadable.fetch_add(summary.count, Ordering::Relaxed);
+            tracing::warn!(reason = summary.event.reason, "sample of another version of the programs");
+        }
     }
 }

@@ -133,7 +133,7 @@ impl Sink {
         let (queue, items) = sync_channel(settings.queue);
         let (stop, stopped) = sync_channel(0);
         let (end, ended) = sync_channel(0);
-        let counts = Arc::new(SinkCounts::new(settings.target.to_string()));
+        let counts = Arc::new(SinkCounts::new(settings.target.to_string(), settings.queue));
         let rotate = Arc::new(AtomicBool::new(false));
         let worker = Worker::new((items, stopped), output, Arc::clone(&counts), Arc::clone(&rotate));
         std::thread::Builder::new().name("sink".to_owned()).spawn(move || {

@@ -5,10 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::news::News;
 use crate::audit::Directory;
 use crate::datapath::{Datapath, DatapathError, PortSpec, Survey, Surveyor, monotonic, snapshot};
+use crate::metrics::{PolicyLoads, PolicyMarks};
 use crate::policy::Policy;
 use crate::reconcile::{
     AllowedNames, Changeset, Desired, GatewayFacts, Inputs, Installed, LeaseSource, LeaseTerms, Leases, Misfit,
@@ -48,6 +50,8 @@ const PATIENCE: u32 = 2;
 pub struct Core<D> {
     pub(super) datapath: D,
     pub(super) policy: Policy,
+    pub(super) marks: Arc<PolicyMarks>,
+    pub(super) loads: PolicyLoads,
     pub(super) allowed: AllowedNames,
     pub(super) leases: Leases,
     pub(super) standings: Standings,
@@ -82,6 +86,8 @@ impl<D: Datapath> Core<D> {
         let mut core = Self {
             datapath,
             allowed: AllowedNames::new(&policy),
+            marks: Arc::new(PolicyMarks::of(&policy)),
+            loads: PolicyLoads::first(SystemTime::now()),
             policy,
             leases,
             standings: Standings::default(),
@@ -121,13 +127,17 @@ impl<D: Datapath> Core<D> {
     ///
     /// As [`Core::begin`].
     pub fn reload(&mut self, mut policy: Policy) -> Result<(), DaemonError> {
-        let fixed = (&self.policy.limits, &self.policy.daemon, &self.policy.records, &self.policy.store);
-        if (&policy.limits, &policy.daemon, &policy.records, &policy.store) != fixed {
-            tracing::warn!("[daemon], [records], [limits] and [store] take effect at the next start");
+        let fixed = |policy: &Policy| {
+            let Policy { limits, daemon, records, store, metrics, .. } = policy;
+            (*limits, daemon.clone(), records.clone(), store.clone(), metrics.clone())
+        };
+        if fixed(&policy) != fixed(&self.policy) {
+            tracing::warn!("[daemon], [records], [limits], [metrics] and [store] take effect at the next start");
             policy.limits = self.policy.limits;
             policy.daemon = self.policy.daemon.clone();
             policy.records = self.policy.records.clone();
             policy.store = self.policy.store.clone();
+            policy.metrics = self.policy.metrics.clone();
         }
         let old = self.follow(policy);
         if let Err(error) = self.take_all_sightings().and_then(|()| self.begin()) {
@@ -142,6 +152,7 @@ impl<D: Datapath> Core<D> {
     /// Goes by another policy; gives back the old one.
     fn follow(&mut self, policy: Policy) -> Policy {
         self.allowed = AllowedNames::new(&policy);
+        self.marks = Arc::new(PolicyMarks::of(&policy));
         std::mem::replace(&mut self.policy, policy)
     }
 

@@ -6,6 +6,7 @@
 
 mod collector;
 mod core;
+mod metering;
 mod news;
 mod notify;
 mod overhearing;

@@ -162,6 +162,7 @@ impl Overhearing {
 impl Desk {
     fn take_up(&mut self, record: &[u8]) {
         let Some((head, frame)) = Unjudged::read_from_prefix(record).ok() else {
+            self.count(LessonCount::Unread);
             tracing::warn!(bytes = record.len(), "unjudged answer of another version of the programs");
             return;
         };

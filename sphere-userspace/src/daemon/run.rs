@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::collector::{self, StoreState};
 use super::core::{Core, DaemonError, Learned};
+use super::metering::{self, Ask, Meter};
 use super::news::tell_warnings;
 use super::notify::notify;
 use super::overhearing::{self, Ears};
@@ -85,7 +86,7 @@ pub fn run(settings: &Settings, policy: Policy) -> anyhow::Result<()> {
     let (ports, groups) = (core.policy().interfaces.len(), core.policy().groups.len());
     tracing::info!(ports, groups, data_plane, after = %format_args!("{:.1?}", begun.elapsed()), "enforcing");
 
-    let ended = runtime.block_on(serve(settings, core, directory, signals));
+    let ended = runtime.block_on(serve((settings, begun), core, directory, signals));
     // A look-up or a write that hangs must not keep the process.
     runtime.shutdown_timeout(DRAIN);
     ended
@@ -98,6 +99,8 @@ struct Wakers {
     calls: mpsc::Receiver<Call>,
     /// How the account of denials on disk stands.
     store: watch::Receiver<StoreState>,
+    /// Who wants figures for the metrics.
+    figures: mpsc::Receiver<Ask>,
     ears: Ears,
     signals: Signals,
     sinks: SinkView,
@@ -135,7 +138,7 @@ impl Signals {
 }
 
 async fn serve(
-    settings: &Settings,
+    (settings, begun): (&Settings, Instant),
     mut core: Core<Kernel>,
     directory: Arc<Directory>,
     signals: Signals,
@@ -147,7 +150,9 @@ async fn serve(
     let sink_view = SinkView { counts: sinks.counts(), rotate: Arc::default() };
     let heard_by = Arc::clone(&directory);
     let rotate = Arc::clone(&sink_view.rotate);
-    let teller = Teller { digest: Digest::new(records.window), directory, sinks, rotate };
+    let unreadable = Arc::default();
+    let teller =
+        Teller { digest: Digest::new(records.window), directory, sinks, rotate, unreadable: Arc::clone(&unreadable) };
     let ring = core.datapath_mut().events()?;
     spawn(&mut tasks, "samples", {
         let cancel = cancel.clone();
@@ -170,7 +175,18 @@ async fn serve(
     listen(&mut tasks, settings, caller, &cancel);
     let watch = Watch::new()?;
     let store = collector::start(&core, &heard_by, &mut tasks, &cancel);
-    let wakers = Wakers { watch, answers, calls, store, ears, signals, sinks: sink_view };
+    let (asker, figures) = mpsc::channel(1);
+    let meter = Meter {
+        pin_root: settings.pin_root.clone(),
+        begun,
+        store: store.clone(),
+        sinks: sink_view.counts.clone(),
+        unreadable,
+        core: asker,
+        problem: None,
+    };
+    metering::start(core.policy().metrics.as_ref(), meter, &mut tasks, &cancel);
+    let wakers = Wakers { watch, answers, calls, store, figures, ears, signals, sinks: sink_view };
     // What changed between the start and the subscription was not reported.
     core.look_around()?;
     let ended = attend(settings, &mut core, wakers, &orders, &mut tasks).await;
@@ -255,6 +271,11 @@ async fn attend(
                 tell_end(ended);
                 Ok(())
             }
+            Some(ask) = wakers.figures.recv() => {
+                // Who asked may have given up.
+                drop(ask.send(core.figures()));
+                Ok(())
+            }
             // The last, for devices say how many there are: they can hold up nothing of the above.
             Some(request) = wakers.ears.next() => request.attend(core),
         };
@@ -327,19 +348,24 @@ fn take_over(read: Read, core: &mut Core<Kernel>, orders: &watch::Sender<Orders>
     match read {
         Some(Ok(policy)) => match core.reload(policy) {
             Ok(()) => {
+                core.loads.load(SystemTime::now());
                 orders.send_replace(Orders::from(core.policy()));
                 tell_warnings(core.policy());
                 tracing::info!("policy reloaded");
             }
-            Err(error) => tracing::error!(error = %chain(&error), "the old policy stays in force"),
+            Err(error) => {
+                core.loads.refuse();
+                tracing::error!(error = %chain(&error), "the old policy stays in force");
+            }
         },
         Some(Err(errors)) => {
+            core.loads.refuse();
             for found in errors.diagnostics() {
                 tracing::error!("{found}");
             }
             tracing::error!(found = errors.summary(), "the old policy stays in force");
         }
-        None => {}
+        None => core.loads.refuse(),
     }
     notify("READY=1");
 }

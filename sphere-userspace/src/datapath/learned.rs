@@ -47,10 +47,16 @@ pub(super) fn learned(maps: &Maps) -> Result<u64, DatapathError> {
     Ok(rows.get(LessonCount::Address as usize).map_or(0, |row| row.iter().sum()))
 }
 
-/// Notes sightings beside those of the programs.
+/// Notes sightings beside those of the programs. They only explain: those that find no room are left out.
 pub(super) fn note_sightings(maps: &Maps, sightings: &[(SightingKey, SightingValue)]) -> Result<(), DatapathError> {
     let (keys, values): (Vec<_>, Vec<_>) = sightings.iter().copied().unzip();
-    maps.sightings.insert_all(&keys, &values)
+    match maps.sightings.insert_all(&keys, &values) {
+        Err(DatapathError::Full { map, capacity }) => {
+            tracing::debug!(map, capacity, "no room for sightings");
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 /// Whether an answer belongs to something that the device asked.

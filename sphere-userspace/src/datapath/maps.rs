@@ -63,7 +63,7 @@ pub(super) fn capacity(limits: &Limits, name: &str) -> Option<u32> {
             Some(limits.devices.saturating_mul(limits.flows_per_device))
         }
         abi::map::RULE_COUNTERS | abi::map::RULE_LABELS | abi::map::NAMES => Some(limits.rules),
-        abi::map::SIGHTINGS => Some((limits.endpoints / 4).max(SIGHTINGS_MIN)),
+        abi::map::SIGHTINGS => Some((limits.endpoints / 2).max(SIGHTINGS_MIN)),
         _ => None,
     }
 }

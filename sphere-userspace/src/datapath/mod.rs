@@ -14,6 +14,7 @@ mod denied;
 mod endpoints;
 mod error;
 pub mod fake;
+mod fill;
 mod handover;
 mod inspect;
 mod kernel;

@@ -3,21 +3,23 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aya::programs::ProgramInfo;
 use ipnet::IpNet;
-use sphere_common::abi::{self, Config, Counter, EventBudget, GroupLabel, LessonCount, Port, RuleLabel, counter_index};
+use sphere_common::abi::{self, Config, Counter, EventBudget, GroupLabel, LessonCount, Port, counter_index};
 use sphere_common::verdict::{Direction, Reason, Verdict};
 
 use super::error::DatapathError;
+use super::fill;
+pub use super::fill::{Fill, FlowCount};
 use super::handover::release;
 use super::lock::{Lock, is_running};
 use super::maps::Maps;
 use super::netlink;
 use super::pins::Pins;
 use super::port::{PortState, port_state};
-use super::table::{Plain, Table, Totals};
+use super::table::Totals;
 
 /// A pinned program.
 #[derive(Clone, Debug)]
@@ -34,6 +36,10 @@ pub struct ProgramState {
     pub jited_bytes: u32,
     /// When it was loaded.
     pub loaded_at: Option<SystemTime>,
+    /// Runs that the kernel counted, which it does only when told to (`kernel.bpf_stats_enabled`).
+    pub runs: u64,
+    /// Time of these runs.
+    pub run_time: Duration,
 }
 
 /// A group of devices.
@@ -47,17 +53,8 @@ pub struct GroupState {
     pub enforce: bool,
     /// Its device subnets.
     pub subnets: Vec<IpNet>,
-}
-
-/// How full a table is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fill {
-    /// Name of the map.
-    pub map: &'static str,
-    /// Entries in it.
-    pub entries: usize,
-    /// Entries it has room for.
-    pub capacity: u32,
+    /// Addresses that the programs may still learn for it.
+    pub learnable: u32,
 }
 
 /// A total of the programs.
@@ -105,12 +102,16 @@ pub struct Snapshot {
     pub groups: Vec<GroupState>,
     /// Fill of the tables.
     pub tables: Vec<Fill>,
+    /// Open flows of each family.
+    pub flows: Vec<FlowCount>,
     /// Totals that are not zero.
     pub counters: Vec<CounterState>,
     /// The rules.
     pub rules: Vec<RuleState>,
     /// Samples sent.
     pub events_sent: u64,
+    /// Samples that were not sent for want of budget: a part of those that are lost.
+    pub events_refused: u64,
     /// Samples that were not sent, for want of budget or of room.
     pub events_lost: u64,
     /// Denied packets that no account had room for.
@@ -134,6 +135,7 @@ pub fn read(pin_root: &Path) -> Result<Snapshot, DatapathError> {
     let config = maps.config.lookup(&active)?.unwrap_or_default();
     let links = netlink::links()?;
     let port = |interface: &String| port_state(&pins, interface, &links);
+    let (tables, flows) = fill::read(&pins, &maps, &config)?;
     let budget = maps.event_budget.rows()?;
     let per_cpu: Vec<EventBudget> = budget.into_iter().flatten().collect();
     Ok(Snapshot {
@@ -144,10 +146,12 @@ pub fn read(pin_root: &Path) -> Result<Snapshot, DatapathError> {
         ports: pins.interfaces().iter().map(port).collect::<Result<_, _>>()?,
         settings: maps.ports.entries()?.into_iter().collect(),
         groups: groups(&maps, &config)?,
-        tables: tables(&maps, &config)?,
+        tables,
+        flows,
         counters: counters(&maps.counters)?,
         rules: rules(&maps)?,
         events_sent: per_cpu.iter().map(|cpu| cpu.sent).sum(),
+        events_refused: per_cpu.iter().map(|cpu| cpu.refused).sum(),
         events_lost: per_cpu.iter().map(|cpu| cpu.refused + cpu.lost).sum(),
         unaccounted: maps.denied_lost.rows()?.first().map(|row| sum(row)).unwrap_or_default(),
         lessons: lessons(&maps.lesson_counters)?,
@@ -192,6 +196,8 @@ fn programs(pins: &Pins) -> Result<Vec<ProgramState>, DatapathError> {
             verified_instructions: info.verified_instruction_count(),
             jited_bytes: info.size_jitted(),
             loaded_at: info.loaded_at(),
+            runs: info.run_count(),
+            run_time: info.run_time(),
         })
     };
     names.into_iter().map(read).collect()
@@ -219,41 +225,15 @@ fn groups(maps: &Maps, config: &Config) -> Result<Vec<GroupState>, DatapathError
         }
     }
     let labels = maps.group_labels.entries()?;
+    let learnable: BTreeMap<u32, u32> = maps.learn_quota.entries()?.into_iter().collect();
     let group = |(number, label): (u32, GroupLabel)| GroupState {
         number,
         name: text(&label.text),
         enforce: label.enforce != 0,
         subnets: subnets.remove(&number).unwrap_or_default(),
+        learnable: learnable.get(&number).copied().unwrap_or_default(),
     };
     Ok(labels.into_iter().filter(|(_, label)| label.used != 0).map(group).collect())
-}
-
-fn tables(maps: &Maps, config: &Config) -> Result<Vec<Fill>, DatapathError> {
-    fn fill<K: Plain, V: Plain>(table: &Table<K, V>, used: impl Fn(&V) -> bool) -> Result<Fill, DatapathError> {
-        let mut entries = 0;
-        table.visit(|_, value| entries += usize::from(used(value)))?;
-        Ok(Fill { map: table.name(), entries, capacity: table.shape().capacity })
-    }
-    let mut subnets = fill(&maps.subnets, |_| true)?;
-    // The first ones stand in the configuration: the programs look there first.
-    subnets.entries += (config.subnets4_len + config.subnets6_len) as usize;
-    Ok(vec![
-        fill(&maps.ports, |_| true)?,
-        subnets,
-        fill(&maps.endpoints4, |_| true)?,
-        fill(&maps.endpoints6, |_| true)?,
-        fill(&maps.cidrs4, |_| true)?,
-        fill(&maps.cidrs6, |_| true)?,
-        fill(&maps.devices, |_| true)?,
-        fill(&maps.flows4, |_| true)?,
-        fill(&maps.flows6, |_| true)?,
-        fill(&maps.rule_labels, |label: &RuleLabel| label.used != 0)?,
-        fill(&maps.names, |_| true)?,
-        fill(&maps.sightings, |_| true)?,
-        fill(&maps.denied, |_| true)?,
-        fill(&maps.denied_others, |_| true)?,
-        fill(&maps.denied_opened, |_| true)?,
-    ])
 }
 
 pub(super) fn counters(totals: &Totals<Counter>) -> Result<Vec<CounterState>, DatapathError> {

@@ -1,4 +1,4 @@
-//! Takes away what has ended: flows idle beyond their time-out, and devices without flows.
+//! Takes away what has ended: flows idle beyond their time-out, devices without flows, and sightings where room is short.
 //!
 //! The programs pay no heed to entries that have ended, so this only keeps the tables small. What came to life since
 //! it was seen idle stays.
@@ -28,6 +28,8 @@ pub struct Swept {
     pub devices: usize,
     /// Devices taken away.
     pub gone_devices: usize,
+    /// Sightings taken away.
+    pub ended_sightings: usize,
 }
 
 /// What a flow key says of its life.
@@ -84,7 +86,30 @@ pub(super) fn sweep(maps: &Maps, now: Ticks) -> Result<Swept, DatapathError> {
     sweep_flows(&maps.flows6, (now, &config.timeouts), &mut busy, &mut swept)?;
     let idle_ticks = DEVICE_IDLE_SECONDS * u64::from(config.ticks_per_second);
     sweep_devices(maps, now.saturating_sub(idle_ticks), &busy, &mut swept)?;
+    swept.ended_sightings = sweep_sightings(maps, now)?;
     Ok(swept)
+}
+
+/// Takes away sightings that have ended, when half of the room is taken: until then they explain what was allowed lately.
+fn sweep_sightings(maps: &Maps, now: Ticks) -> Result<usize, DatapathError> {
+    let table = &maps.sightings;
+    let (mut all, mut ended) = (0, Vec::new());
+    table.visit(|key, sighting| {
+        all += 1;
+        if sighting.expires <= now {
+            ended.push(*key);
+        }
+    })?;
+    if 2 * all <= table.shape().capacity as usize {
+        return Ok(0);
+    }
+    let mut taken = 0;
+    for key in ended {
+        if table.lookup(&key)?.is_some_and(|sighting| sighting.expires <= now) {
+            taken += usize::from(table.remove(&key)?);
+        }
+    }
+    Ok(taken)
 }
 
 fn sweep_flows<K: FlowKey>(

@@ -72,15 +72,14 @@ pub struct LeaseView {
 impl LeaseView {
     fn new(entry: &LeaseEntry<'_>) -> Self {
         let Lease { since, renewed, live_until, ends, source } = *entry.lease;
-        let (source, device) = match source {
-            LeaseSource::Polled => ("polled", None),
-            LeaseSource::Sighted(device) => ("seen", Some(device)),
-            LeaseSource::Restored => ("restored", None),
+        let device = match source {
+            LeaseSource::Sighted(device) => Some(device),
+            LeaseSource::Polled | LeaseSource::Restored => None,
         };
         Self {
             address: entry.address,
             group: entry.group.map(ToString::to_string),
-            source: source.to_owned(),
+            source: source.word().to_owned(),
             device,
             since_ms: millis(since),
             renewed_ms: millis(renewed),

@@ -19,6 +19,7 @@ use super::{
     findings::Findings,
     group::Server,
     group_file::{self, Written},
+    metrics_file,
     port::{AttachMode, Interface, InterfaceName, OtherSources},
     port_file::{self, WrittenInterface},
     profile::Library,
@@ -125,6 +126,9 @@ fn settings(fields: &mut Fields<'_>, policy: &mut Policy, findings: &mut Finding
     }
     if let Some(table) = fields.take("records").and_then(|value| value.table("[records]", findings)) {
         policy.records = records_file::records(table, findings);
+    }
+    if let Some(table) = fields.take("metrics").and_then(|value| value.table("[metrics]", findings)) {
+        policy.metrics = Some(metrics_file::metrics(table, findings));
     }
     if let Some(table) = fields.take("resolver").and_then(|value| value.table("[resolver]", findings)) {
         policy.resolver = settings_file::resolver(table, findings);

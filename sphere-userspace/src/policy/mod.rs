@@ -15,6 +15,7 @@ mod findings;
 mod group;
 mod group_file;
 mod load;
+mod metrics_file;
 mod name;
 mod port;
 mod port_file;
@@ -51,7 +52,7 @@ pub use name::{DomainName, NameError, NamePattern};
 pub use port::{AttachMode, Interface, InterfaceName, OtherSources, unjudged_sources};
 pub use records::{HostPort, RecordFile, RecordSettings, SinkSettings, SinkTarget, TlsSettings};
 pub use service::{PortMatch, Protocol, Service, ServiceError};
-pub use settings::{DaemonSettings, FlowTimeouts, Limits, ResolverSettings};
+pub use settings::{DaemonSettings, FlowTimeouts, Limits, MetricsListen, ResolverSettings};
 pub use wrap::plain;
 pub(crate) use wrap::{is_plain, wrap};
 
@@ -68,6 +69,8 @@ pub struct Policy {
     pub store: StoreSettings,
     /// Records of denied packets, and where they go.
     pub records: RecordSettings,
+    /// Where metrics are served; [`None`]: nowhere.
+    pub metrics: Option<MetricsListen>,
     /// Room in the kernel tables.
     pub limits: Limits,
     /// Idle time-outs of flows.

@@ -1,6 +1,6 @@
-//! What a policy says about the gateway as a whole: daemon, resolver, limits, time-outs.
+//! What a policy says about the gateway as a whole: daemon, resolver, metrics, limits, time-outs.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// The daemon's own settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,30 @@ impl Default for ResolverSettings {
             ttl_ceiling: Duration::from_secs(60 * 60),
             grace: Duration::from_secs(10 * 60),
             timeout: Duration::from_secs(3),
+        }
+    }
+}
+
+/// Where the daemon serves figures of the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MetricsListen {
+    /// A Unix socket.
+    Unix(PathBuf),
+    /// A TCP port.
+    Tcp(SocketAddr),
+}
+
+impl Default for MetricsListen {
+    fn default() -> Self {
+        Self::Unix(PathBuf::from("/run/sphere/metrics.sock"))
+    }
+}
+
+impl fmt::Display for MetricsListen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+            Self::Tcp(address) => address.fmt(formatter),
         }
     }
 }

@@ -27,6 +27,18 @@ pub enum LeaseSource {
     Restored,
 }
 
+impl LeaseSource {
+    /// Word for people and records.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Polled => "polled",
+            Self::Sighted(_) => "seen",
+            Self::Restored => "restored",
+        }
+    }
+}
+
 /// Where in its life a lease is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LeaseState {

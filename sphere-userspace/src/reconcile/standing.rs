@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::clock::Moment;
 use crate::{
     policy::DomainName,
-    resolve::{Outcome, Question, Resolution},
+    resolve::{Family, Outcome, Question, Resolution},
 };
 
 /// How one question stands.
@@ -39,6 +39,7 @@ pub struct Turn {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standings {
     by_question: BTreeMap<Question, Standing>,
+    totals: BTreeMap<(Family, &'static str), u64>,
 }
 
 impl Standings {
@@ -61,6 +62,7 @@ impl Standings {
             is_loss: !is_answer && standing.answered.is_some(),
         });
         self.by_question.insert(question.clone(), standing);
+        *self.totals.entry((question.family, outcome.word())).or_default() += 1;
         turn
     }
 
@@ -73,6 +75,12 @@ impl Standings {
     #[must_use]
     pub fn of(&self, question: &Question) -> Option<&Standing> {
         self.by_question.get(question)
+    }
+
+    /// How many questions came to an end so far, by what came of them; names that are forgotten included.
+    #[must_use]
+    pub fn totals(&self) -> &BTreeMap<(Family, &'static str), u64> {
+        &self.totals
     }
 
     /// Every question that came to an end.
@@ -126,6 +134,7 @@ mod tests {
             ]
         );
         let standing = standings.of(&resolution(Outcome::Timeout, 0).question).unwrap();
+        assert_eq!(standings.totals().get(&(Family::V4, "servfail")), Some(&2));
         assert_eq!((standing.times, standing.since), (2, Moment::new(Duration::from_secs(5))));
         assert_eq!(standing.answered, Some(Moment::new(Duration::from_secs(3))));
     }

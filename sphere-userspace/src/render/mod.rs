@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 pub use denied::{Format, Live};
-pub use policy::{policy_errors_json, policy_json, write_policy};
+pub use policy::{policy_errors_json, policy_fingerprint, policy_json, write_policy};
 pub use status::Status;
 pub use table::write_status;
 

@@ -122,10 +122,26 @@ fn detail(output: &mut impl Write, parts: &[&str]) -> io::Result<()> {
 /// The policy as one JSON object.
 #[must_use]
 pub fn policy_json(policy: &Policy) -> Value {
+    let mut object = enforced_json(policy);
+    object["schema"] = "sphere.check/1".into();
+    object["valid"] = true.into();
+    object["fingerprint"] = policy_fingerprint(policy).into();
+    object["warnings"] = policy.warnings.iter().map(diagnostic).collect();
+    object
+}
+
+/// Tells one policy from another by what it enforces: sixteen hexadecimal digits. Nothing depends on it being hard to
+/// forge (FNV-1a).
+#[must_use]
+pub fn policy_fingerprint(policy: &Policy) -> String {
+    let text = enforced_json(policy).to_string();
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, step))
+}
+
+/// What a policy says of devices and their ports.
+fn enforced_json(policy: &Policy) -> Value {
     json!({
-        "schema": "sphere.check/1",
-        "valid": true,
-        "warnings": policy.warnings.iter().map(diagnostic).collect::<Vec<_>>(),
         "interfaces": policy.interfaces.iter().map(interface_json).collect::<Vec<_>>(),
         "reserved": strings(&policy.reserved),
         "groups": policy.groups.iter().map(group_json).collect::<Vec<_>>(),

@@ -8,6 +8,7 @@ mod bases;
 mod batch;
 mod day;
 mod denial;
+mod denied;
 mod dictionary;
 mod error;
 mod export;
@@ -22,6 +23,7 @@ mod settings;
 mod writer;
 
 pub use denial::Denial;
+pub use denied::{DeniedByGroup, DeniedKind};
 pub use error::StoreError;
 pub use export::{ExportError, Exported, export};
 pub use follow::Follow;

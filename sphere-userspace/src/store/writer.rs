@@ -9,6 +9,7 @@ use super::bases::{Base, Bases};
 use super::batch::Batch;
 use super::day::{self, Day, FileName};
 use super::denial::{Account, Denial};
+use super::denied::DeniedByGroup;
 use super::file::{Current, Elder, finish_left};
 use super::{StoreError, StoreSettings, WhenFull};
 
@@ -65,6 +66,7 @@ pub struct Store {
     aged: Option<SystemTime>,
     is_paused: bool,
     stats: StoreStats,
+    denied: DeniedByGroup,
 }
 
 impl Store {
@@ -91,6 +93,7 @@ impl Store {
             aged: None,
             is_paused: false,
             stats: StoreStats::default(),
+            denied: DeniedByGroup::default(),
         })
     }
 
@@ -151,6 +154,12 @@ impl Store {
         self.stats
     }
 
+    /// What was written so far, by group.
+    #[must_use]
+    pub const fn denied(&self) -> &DeniedByGroup {
+        &self.denied
+    }
+
     fn pause(&mut self, batch: &[Denial], why: &str) -> Outcome {
         if !self.is_paused {
             tracing::warn!(why, "the store pauses; the kernel keeps the totals");
@@ -172,12 +181,15 @@ impl Store {
     }
 
     fn write_into(&mut self, current: &mut Current, batch: &[Denial]) -> Result<(), StoreError> {
-        self.put(current, batch)?;
-        current.connection.execute_batch("COMMIT").map_err(StoreError::file("write", &current.path))
+        let denied = self.put(current, batch)?;
+        current.connection.execute_batch("COMMIT").map_err(StoreError::file("write", &current.path))?;
+        self.denied.merge(denied);
+        Ok(())
     }
 
-    /// Begins a transaction, and writes a batch in it.
-    fn put(&mut self, current: &mut Current, batch: &[Denial]) -> Result<(), StoreError> {
+    /// Begins a transaction, and writes a batch in it; gives back what is new, by group.
+    fn put(&mut self, current: &mut Current, batch: &[Denial]) -> Result<DeniedByGroup, StoreError> {
+        let mut denied = DeniedByGroup::default();
         let path = current.path.clone();
         current.connection.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::file("write", &path))?;
         for chunk in batch.chunks(CHUNK) {
@@ -188,14 +200,14 @@ impl Store {
                     bases.insert(*account, self.base(current, account)?);
                 }
             }
-            let written = write_chunk(current, &mut bases, chunk.iter().zip(&accounts));
+            let written = write_chunk(current, (&mut bases, &mut denied), chunk.iter().zip(&accounts));
             current.coverage = written.map_err(StoreError::file("write", &path))?;
             for (account, base) in bases {
                 current.note(&account);
                 self.bases.remember(account, base);
             }
         }
-        Ok(())
+        Ok(denied)
     }
 
     /// The base of an account: remembered, or as the files have it.
@@ -312,13 +324,14 @@ impl Store {
 /// Writes some of a batch on top of its bases; gives back the hours that the file now has.
 fn write_chunk<'a>(
     current: &mut Current,
-    bases: &mut HashMap<Account, Base>,
+    (bases, denied): (&mut HashMap<Account, Base>, &mut DeniedByGroup),
     chunk: impl Iterator<Item = (&'a Denial, &'a Account)>,
 ) -> rusqlite::Result<Option<(i64, i64)>> {
     let mut batch = Batch::new(&current.connection, &mut current.dictionary, current.serial, current.coverage)?;
     for (denial, account) in chunk {
         let base = bases.entry(*account).or_default();
-        *base = batch.add((denial, account), *base)?;
+        let before = std::mem::replace(base, batch.add((denial, account), *base)?);
+        denied.add(denial, (base.packets - before.packets, base.bytes - before.bytes));
     }
     batch.finish()
 }

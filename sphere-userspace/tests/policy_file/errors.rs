@@ -94,6 +94,28 @@ fn wrong_values_are_named_with_what_to_write() {
 }
 
 #[test]
+fn metrics_are_served_at_a_socket_or_an_address() {
+    let at = |listen: &'static str, words| replaced("\"127.0.0.1:9469\"", listen, listen, words);
+    let long = format!("\"unix:/{}\"", "m".repeat(107));
+    assert_each([
+        replaced("listen = ", "listens = ", "listens", &["in [metrics]", "did you mean `listen`"]),
+        replaced("\"127.0.0.1:9469\"", "9469", "9469", &["expected a text"]),
+        at("\"9469\"", &["no place to listen", "unix:/run/sphere/metrics.sock"]),
+        at("\"localhost:9469\"", &["no place to listen"]),
+        at("\"127.0.0.1:0\"", &["no port"]),
+        at("\"0.0.0.0:9469\"", &["no loopback address", "network = true"]),
+        at("\"[::]:9469\"", &["no loopback address"]),
+        at("\"[::ffff:192.0.2.1]:9469\"", &["no loopback address"]),
+        replaced("\"127.0.0.1:9469\"", "\"192.0.2.1:1\"\nnetwork = false", "\"192.0.2.1:1\"", &["network = true"]),
+        replaced("\"127.0.0.1:9469\"", "\"127.0.0.1:9469\"\nnetwork = \"yes\"", "\"yes\"", &["true or false"]),
+        at("\"unix:metrics.sock\"", &["no absolute path"]),
+        at("\"unix:/run/sphere/\"", &["no absolute path of a socket"]),
+        at("\"unix:/run/\\u001b.sock\"", &["control characters"]),
+        Case { text: with("\"127.0.0.1:9469\"", &long), at: "\"unix:/mmm", words: &["longer than 107 bytes"] },
+    ]);
+}
+
+#[test]
 fn what_the_store_keeps_has_bounds_and_units() {
     assert_each([
         replaced("\"/srv/sphere\"", "\"srv\"", "\"srv\"", &["`directory` is no absolute path"]),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use sphere_userspace::policy::{
-    AttachMode, DnsPolicy, Group, Limits, Mode, Need, Origin, OtherSources, Policy, ResolverSettings, Server, Unlearned,
+    AttachMode, DnsPolicy, Group, Limits, MetricsListen, Mode, Need, Origin, OtherSources, Policy, ResolverSettings,
+    Server, Unlearned,
 };
 use sphere_userspace::store::{StoreSettings, WhenFull};
 
@@ -132,6 +133,15 @@ fn words_about_names_mean_what_they_say() {
     let vain = valid(&with("dns_hold = \"20ms\"", "dns_hold = \"off\""));
     assert!(vain.warnings.iter().any(|warning| warning.to_string().contains("dns_unlearned")), "{:?}", vain.warnings);
     assert_eq!(group(&valid(&with("learn = 2048", "learn = 0")), "sensors").learn, 0);
+}
+
+#[test]
+fn metrics_are_served_only_where_the_policy_says_so() {
+    let listen = |metrics: &str| valid(&with("[metrics]\nlisten = \"127.0.0.1:9469\"\n", metrics)).metrics;
+    assert_eq!(listen(""), None);
+    assert_eq!(listen("[metrics]\n").unwrap().to_string(), "unix:/run/sphere/metrics.sock");
+    assert_eq!(listen("[metrics]\nlisten = \"unix:/a/b\"\n"), Some(MetricsListen::Unix("/a/b".into())));
+    assert_eq!(listen("[metrics]\nlisten = \"[::1]:80\"\n"), Some(MetricsListen::Tcp("[::1]:80".parse().unwrap())));
 }
 
 #[test]

@@ -7,13 +7,16 @@ use sphere_userspace::reconcile::{Clock, Desired, GatewayFacts, Inputs, Leases, 
 use crate::{GOOD, ORIGIN};
 
 /// Words that policies are made of, and a few that they should not be made of.
-const WORDS: [&str; 31] = [
+const WORDS: [&str; 34] = [
     "[[group]]\n",
     "[group.azure-sphere]\n",
     "[[group.allow]]\n",
     "[limits]\n",
     "[daemon]\n",
     "[store]\n",
+    "[metrics]\n",
+    "listen = ",
+    "network = ",
     "keep = ",
     "max_size = ",
     "name = ",

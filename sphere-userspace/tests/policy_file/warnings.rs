@@ -104,3 +104,16 @@ fn paths_act_on_no_terminal() {
         assert!(said.contains("\\u{9b}"), "{said}");
     }
 }
+
+#[test]
+fn metrics_on_the_network_are_worth_a_warning() {
+    for address in ["0.0.0.0", "192.0.2.1", "[::]", "[2001:db8::1]", "[::ffff:192.0.2.1]"] {
+        let listen = format!("\"{address}:9469\"");
+        let text = with("\"127.0.0.1:9469\"", &format!("{listen}\nnetwork = true"));
+        assert_one(&text, &listen, &["whoever reaches it", "firewall"]);
+    }
+    for listen in ["127.0.0.2:1", "[::1]:9469", "[::ffff:127.0.0.1]:9469", "unix:/run/m.sock"] {
+        let text = with("\"127.0.0.1:9469\"", &format!("\"{listen}\""));
+        assert_eq!(lines(&valid(&text).warnings), Vec::<String>::new());
+    }
+}

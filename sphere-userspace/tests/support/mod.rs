@@ -10,6 +10,7 @@
 )]
 
 pub(crate) mod daemon;
+pub(crate) mod frames;
 
 use std::env;
 use std::path::PathBuf;

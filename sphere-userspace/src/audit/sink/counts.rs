@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug)]
 pub struct SinkCounts {
     name: String,
+    /// Records that may wait.
+    room: usize,
     offered: AtomicU64,
     delivered: AtomicU64,
     lost: AtomicU64,
@@ -25,6 +27,9 @@ pub struct SinkState {
     pub delivered: u64,
     /// Records that wait.
     pub waiting: u64,
+    /// Records that may wait in the queue.
+    #[serde(default)]
+    pub room: usize,
     /// Records that were lost: there was no room for them, the receiver refused them, or the daemon ended.
     pub lost: u64,
     /// Why it does not work, while it does not.
@@ -33,9 +38,9 @@ pub struct SinkState {
 }
 
 impl SinkCounts {
-    pub(super) fn new(name: String) -> Self {
+    pub(super) fn new(name: String, room: usize) -> Self {
         let [offered, delivered, lost] = [0; 3].map(AtomicU64::new);
-        Self { name, offered, delivered, lost, failure: Mutex::new(None) }
+        Self { name, room, offered, delivered, lost, failure: Mutex::new(None) }
     }
 
     /// Kind and place of the sink.
@@ -55,6 +60,7 @@ impl SinkCounts {
             sink: self.name.clone(),
             delivered,
             waiting: offered.saturating_sub(delivered + lost),
+            room: self.room,
             lost,
             failure: self.failure.lock().map_or(None, |failure| failure.clone()),
         }

@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::time::SystemTime;
 
 use super::chain;
-use crate::store::{Denial, Outcome, Store, StoreError, StoreSettings, StoreStats};
+use crate::store::{Denial, DeniedByGroup, Outcome, Store, StoreError, StoreSettings, StoreStats};
 
 /// Denials for the store, and where it says what became of them. None: nothing is to be written, old files may go.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(super) struct Report {
     /// What became of the batch; or what is wrong, for people.
     pub(super) outcome: Result<Outcome, String>,
     pub(super) stats: StoreStats,
+    /// What was written so far, by group.
+    pub(super) denied: DeniedByGroup,
     /// Bytes that the files take.
     pub(super) bytes: u64,
 }
@@ -57,11 +59,11 @@ impl Keeper {
             }
             self.problem = problem.cloned();
         }
-        let (stats, bytes) = match &self.store {
-            Some(store) => (store.stats(), store.bytes().unwrap_or_default()),
-            None => (StoreStats::default(), 0),
+        let (stats, denied, bytes) = match &self.store {
+            Some(store) => (store.stats(), store.denied().clone(), store.bytes().unwrap_or_default()),
+            None => (StoreStats::default(), DeniedByGroup::default(), 0),
         };
-        Report { outcome, stats, bytes }
+        Report { outcome, stats, denied, bytes }
     }
 
     fn write(&mut self, denials: &[Denial], now: SystemTime) -> Result<Outcome, StoreError> {

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::keeper::Report;
-use crate::store::Outcome;
+use crate::store::{DeniedByGroup, Outcome};
 
 /// How the store stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub enum StoreStanding {
 }
 
 impl StoreStanding {
+    /// Every standing.
+    pub const ALL: [Self; 5] = [Self::Off, Self::Starting, Self::Written, Self::Paused, Self::Failing];
+
     /// Its word for people.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -71,6 +74,9 @@ pub struct StoreState {
     pub dropped_files: u64,
     /// Files that could not be read.
     pub damaged_files: u64,
+    /// What was written, by group: for the metrics, not for the control socket.
+    #[serde(skip)]
+    pub denied: DeniedByGroup,
 }
 
 impl StoreState {
@@ -91,6 +97,7 @@ impl StoreState {
             aged_files: 0,
             dropped_files: 0,
             damaged_files: 0,
+            denied: DeniedByGroup::default(),
         }
     }
 
@@ -109,7 +116,7 @@ impl StoreState {
 
     /// Takes up what the store says.
     pub(super) fn take_up(&mut self, report: Report) {
-        let Report { outcome, stats, bytes } = report;
+        let Report { outcome, stats, denied, bytes } = report;
         match outcome {
             Ok(Outcome::Written) => {}
             Ok(Outcome::Paused) => {
@@ -119,6 +126,7 @@ impl StoreState {
             Err(problem) => self.fail(problem),
         }
         self.bytes = bytes;
+        self.denied = denied;
         self.written = stats.written;
         self.paused = stats.paused;
         self.aged_files = stats.aged_files;

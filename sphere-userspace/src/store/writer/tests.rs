@@ -194,6 +194,8 @@ fn a_file_that_is_held_pauses_the_store_and_nothing_is_lost() {
     assert_eq!(store.ingest(&[denial(1, 7, 9, at)], at).unwrap(), Outcome::Paused);
     holder.execute_batch("ROLLBACK").unwrap();
     assert_eq!(store.ingest(&[denial(1, 7, 9, at)], at).unwrap(), Outcome::Written);
+    let by_group: u64 = store.denied().iter().map(|(_, count)| count.packets).sum();
+    assert_eq!(by_group, 9, "what was not written is not told");
     assert_eq!(place.packets(), 9);
     assert_eq!((store.stats().written, store.stats().paused), (2, 1));
 }
