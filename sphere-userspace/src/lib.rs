@@ -13,4 +13,6 @@ pub mod privilege;
 pub mod reconcile;
 pub mod render;
 pub mod resolve;
+#[cfg(test)]
+mod snapshots;
 pub mod store;

@@ -6,6 +6,9 @@ use anyhow::Result;
 
 use crate::{build, process};
 
+/// The measurement of the store and of `sphere denied`.
+const STORE: &str = "store";
+
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// One measurement (all when absent)
@@ -18,6 +21,10 @@ pub(crate) struct Options {
 /// Builds the data plane and runs the measurements.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     build::data_plane(&build::Options::default())?;
+    if options.name.as_deref().is_none_or(|name| name == STORE) {
+        // It measures the command itself.
+        process::run(process::cargo().args(["build", "--release", "--package", "sphere-userspace"]))?;
+    }
     let mut command = process::cargo();
     command.args(["bench", "--package", "sphere-benches"]);
     match &options.name {

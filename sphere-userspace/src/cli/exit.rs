@@ -2,10 +2,12 @@
 
 use std::process::{ExitCode, Termination};
 
+use super::denied::Backwards;
 use crate::daemon::DaemonError;
 use crate::datapath::DatapathError;
 use crate::names::QueryError;
 use crate::policy::PolicyErrors;
+use crate::store::{ExportError, StoreError};
 
 /// What `--help` says of the exit codes.
 pub(super) const HELP: &str = "\
@@ -16,7 +18,7 @@ Exit codes:
   3  the policy is invalid
   4  a permission or capability is missing
   5  the environment does not allow it: no BPF file system, no such interface,
-     a kernel feature or the data plane in this binary is missing
+     no store, a kernel feature or the data plane in this binary is missing
   6  conflict: somebody else's program on the interface, or another daemon";
 
 /// How the process ends.
@@ -51,8 +53,17 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     if error.downcast_ref::<PolicyErrors>().is_some() {
         return Exit::Policy;
     }
-    if error.downcast_ref::<QueryError>().is_some() {
+    if error.downcast_ref::<QueryError>().is_some() || error.downcast_ref::<Backwards>().is_some() {
         return Exit::Usage;
+    }
+    let of_export = match error.downcast_ref::<ExportError>() {
+        Some(ExportError::Store(error)) => Some(error),
+        Some(ExportError::Write { .. } | ExportError::Parquet { .. }) | None => None,
+    };
+    match of_export.or(error.downcast_ref::<StoreError>()) {
+        Some(StoreError::Absent(_)) => return Exit::Environment,
+        Some(StoreError::Closed(_)) => return Exit::Permission,
+        Some(StoreError::Directory { .. } | StoreError::File { .. } | StoreError::Version { .. }) | None => {}
     }
     match error.downcast_ref::<DaemonError>() {
         Some(DaemonError::Datapath(error)) => exit_of_datapath(error),

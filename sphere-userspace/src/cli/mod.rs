@@ -1,11 +1,14 @@
 //! The command line: what was typed becomes what is meant, one file per subcommand.
 
 mod check;
+mod denied;
 mod detach;
 mod exit;
+mod follow;
 mod names;
 mod run;
 mod status;
+mod store;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -19,7 +22,7 @@ const DEFAULT_PIN_ROOT: &str = "/sys/fs/bpf/sphere";
 
 /// Sphere: an IoT gateway that enforces what devices may reach, in the kernel.
 #[derive(Debug, Parser)]
-#[command(name = "sphere", version, after_help = exit::HELP)]
+#[command(name = "sphere", version, max_term_width = 80, after_help = exit::HELP)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -81,6 +84,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what was denied: how often, since when and why; needs no daemon
+    Denied(denied::Options),
+    /// Show the files of the store, or write what they have to another
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// End enforcement: take the programs off every interface and remove the pins
     Detach {
         /// Directory of the pins
@@ -104,6 +112,8 @@ impl Arguments {
             Command::Explain { device, target, pin_root, json } => {
                 names::explanation(&pin_root, (device, &target), json)
             }
+            Command::Denied(options) => denied::run(options),
+            Command::Store(command) => store::run(command),
             Command::Detach { pin_root } => detach::run(&pin_root),
         }
     }

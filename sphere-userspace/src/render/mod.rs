@@ -1,8 +1,10 @@
 //! Writes for people and machines: the model in [`Status`], a table or JSON of it.
 
+mod denied;
 mod names;
 mod policy;
 mod status;
+mod store;
 mod table;
 
 use std::fmt::Write as _;
@@ -10,12 +12,14 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+pub use denied::{Format, Live};
 pub use policy::{policy_errors_json, policy_fingerprint, policy_json, write_policy};
 pub use status::Status;
 pub use table::write_status;
 
 use crate::names::{Explanation, NamesReport};
 use crate::policy::is_plain;
+use crate::store::{Answer, StoreInfo};
 
 /// Writes one JSON object on a line of its own.
 ///
@@ -82,6 +86,24 @@ pub fn names(report: &NamesReport) -> io::Result<()> {
 /// When standard output fails; a reader that went away is no error.
 pub fn explanation(explanation: &Explanation) -> io::Result<()> {
     quiet(names::write_explanation(&mut io::stdout().lock(), explanation))
+}
+
+/// Writes what was denied.
+///
+/// # Errors
+///
+/// When standard output fails; a reader that went away is no error.
+pub fn denied(answer: &Answer, format: Format) -> io::Result<()> {
+    quiet(denied::write_answer(&mut io::stdout().lock(), answer, format))
+}
+
+/// Writes the files of the store.
+///
+/// # Errors
+///
+/// When standard output fails; a reader that went away is no error.
+pub fn store(info: &StoreInfo) -> io::Result<()> {
+    quiet(store::write_store(&mut io::stdout().lock(), info))
 }
 
 fn quiet(result: io::Result<()>) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::table::{section, table};
+use super::table::{section, span, table};
 use crate::names::{AddressReport, Explanation, FamilyReport, NameReport, NamesReport};
 
 /// Devices shown behind a name; the JSON has them all.
@@ -129,25 +129,4 @@ pub(super) fn write_explanation(output: &mut impl Write, explanation: &Explanati
 
 const fn mode(enforced: bool) -> &'static str {
     if enforced { "which enforces" } else { "which only audits" }
-}
-
-/// A number of seconds as people say it.
-fn span(seconds: u64) -> String {
-    match seconds {
-        0..=119 => format!("{seconds}s"),
-        120..=7199 => format!("{}m {}s", seconds / 60, seconds % 60),
-        7200..=172_799 => format!("{}h {}m", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{}d {}h", seconds / 86_400, seconds / 3600 % 24),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spans_are_short() {
-        let spans = [5, 119, 125, 7_260, 200_000].map(span);
-        assert_eq!(spans, ["5s", "119s", "2m 5s", "2h 1m", "2d 7h"]);
-    }
 }

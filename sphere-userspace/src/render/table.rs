@@ -11,7 +11,7 @@ use crate::daemon::StoreState;
 use crate::policy::wrap;
 
 /// Columns that the tables may take.
-const WIDTH: u16 = 80;
+pub(super) const WIDTH: u16 = 80;
 /// Rules shown; the JSON has them all.
 const RULES: usize = 20;
 
@@ -171,4 +171,37 @@ fn rules(status: &Status) -> Table {
         table.add_row([number.as_str(), &rule.group, &packets, &bytes, &rule.label]);
     }
     table
+}
+
+/// Writes a table without spaces before and behind it.
+pub(super) fn write_narrow(output: &mut impl Write, mut table: Table) -> io::Result<()> {
+    let last = table.column_count().saturating_sub(1);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, if index == last { 0 } else { 2 }));
+    }
+    for line in table.to_string().lines() {
+        writeln!(output, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// A number of seconds as people say it.
+pub(super) fn span(seconds: u64) -> String {
+    match seconds {
+        0..=119 => format!("{seconds}s"),
+        120..=7199 => format!("{}m {}s", seconds / 60, seconds % 60),
+        7200..=172_799 => format!("{}h {}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d {}h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_short() {
+        let spans = [5, 119, 125, 7_260, 200_000].map(span);
+        assert_eq!(spans, ["5s", "119s", "2m 5s", "2h 1m", "2d 7h"]);
+    }
 }

@@ -15,7 +15,7 @@ const ROOM: usize = 98_304;
 pub(super) struct Base {
     pub(super) packets: u64,
     pub(super) bytes: u64,
-    /// Its row, when it has one in the file that is being written.
+    /// What it is in the file that is being written, when it is there.
     pub(super) row: Option<Row>,
 }
 
@@ -32,12 +32,13 @@ impl Base {
     }
 }
 
-/// A row of `flow`.
+/// Numbers of an account in a file: what the group and the other side were called when it was entered there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Row {
-    /// Which opening of a file it is good for.
+    /// Which opening of a file they are good for.
     pub(super) file: u64,
-    pub(super) id: i64,
+    pub(super) kind: i64,
+    pub(super) names: i64,
 }
 
 /// The accounts that were written of late. Two generations: what the younger has no room for becomes the older, and

@@ -6,19 +6,15 @@ use rusqlite::{CachedStatement, Connection, Result, params};
 
 use super::bases::{Base, Row};
 use super::denial::{Account, Denial};
-use super::dictionary::{Dictionary, NONE};
-use super::schema::{count, hour_of, millis};
+use super::dictionary::Dictionary;
+use super::schema::{Peer, count, hour_of, millis};
 
-const NEW_FLOW: &str = "INSERT INTO flow \
-    (boot, episode, device, kind, peer, names, packets_abs, bytes_abs, packets, bytes, first, last) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
-    ON CONFLICT (boot, episode, device, kind, peer) DO UPDATE SET packets_abs = excluded.packets_abs, \
-    bytes_abs = excluded.bytes_abs, packets = packets + excluded.packets, bytes = bytes + excluded.bytes, \
-    first = min(first, excluded.first), last = max(last, excluded.last) RETURNING id";
-const FLOW: &str = "UPDATE flow SET packets_abs = ?2, bytes_abs = ?3, packets = packets + ?4, bytes = bytes + ?5, \
-    first = min(first, ?6), last = max(last, ?7) WHERE id = ?1 RETURNING device, kind";
-const HIT: &str = "INSERT INTO hit (flow, hour, packets, bytes, first, last) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-    ON CONFLICT (flow, hour) DO UPDATE SET packets = packets + excluded.packets, bytes = bytes + excluded.bytes, \
+const ACCOUNT: &str = "INSERT INTO account (boot, episode, device, kind, peer, names, packets, bytes) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (boot, episode, device, kind, peer) \
+    DO UPDATE SET packets = excluded.packets, bytes = excluded.bytes";
+const HIT: &str = "INSERT INTO hit (device, kind, peer, names, hour, packets, bytes, first, last) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (device, kind, peer, names, hour) DO UPDATE SET \
+    packets = packets + excluded.packets, bytes = bytes + excluded.bytes, \
     first = min(first, excluded.first), last = max(last, excluded.last)";
 const TOTAL: &str = "INSERT INTO total (device, kind, hour, packets, bytes, first, last) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
@@ -41,8 +37,7 @@ pub(super) struct Batch<'f> {
     file: &'f Connection,
     dictionary: &'f mut Dictionary,
     serial: u64,
-    new_flow: CachedStatement<'f>,
-    flow: CachedStatement<'f>,
+    account: CachedStatement<'f>,
     hit: CachedStatement<'f>,
     /// By device, kind and hour: written once, at the end.
     totals: HashMap<(i64, i64, i64), Sum>,
@@ -58,16 +53,8 @@ impl<'f> Batch<'f> {
         serial: u64,
         coverage: Option<(i64, i64)>,
     ) -> Result<Self> {
-        Ok(Self {
-            file,
-            dictionary,
-            serial,
-            new_flow: file.prepare_cached(NEW_FLOW)?,
-            flow: file.prepare_cached(FLOW)?,
-            hit: file.prepare_cached(HIT)?,
-            totals: HashMap::new(),
-            coverage,
-        })
+        let (account, hit) = (file.prepare_cached(ACCOUNT)?, file.prepare_cached(HIT)?);
+        Ok(Self { file, dictionary, serial, account, hit, totals: HashMap::new(), coverage })
     }
 
     /// Adds what is new of an account since `base`, and gives back what is now its base.
@@ -84,46 +71,28 @@ impl<'f> Batch<'f> {
         if sum.packets == 0 && sum.bytes == 0 {
             return Ok(now);
         }
-        let (id, device, kind) = match now.row.filter(|row| row.file == self.serial) {
-            Some(row) => self.update(row.id, &now, &sum)?,
-            None => self.insert((denial, account), &now, &sum)?,
+        let boot = self.dictionary.boot(self.file, account.boot)?;
+        let device = self.dictionary.device(self.file, account.device)?;
+        // Names are those of the moment in which the account was entered.
+        let row = match now.row.filter(|row| row.file == self.serial) {
+            Some(row) => row,
+            None => Row {
+                file: self.serial,
+                kind: self.dictionary.kind(self.file, account.kind, &denial.group)?,
+                names: self.dictionary.names(self.file, &denial.peer_names)?,
+            },
         };
-        let hour = hour_of(last);
-        self.hit.execute(params![id, hour, sum.packets, sum.bytes, sum.first, sum.last])?;
+        let Row { kind, names, .. } = row;
+        let (peer, hour) = (Peer::of(account.peer), hour_of(last));
+        let (episode, packets, bytes) = (count(account.episode), count(now.packets), count(now.bytes));
+        self.account.execute(params![boot, episode, device, kind, peer, names, packets, bytes])?;
+        let Sum { packets, bytes, first, last } = sum;
+        self.hit.execute(params![device, kind, peer, names, hour, packets, bytes, first, last])?;
         let total = self.totals.entry((device, kind, hour)).or_insert(Sum { packets: 0, bytes: 0, ..sum });
         total.packets = total.packets.saturating_add(sum.packets);
         total.bytes = total.bytes.saturating_add(sum.bytes);
         (total.first, total.last) = (total.first.min(sum.first), total.last.max(sum.last));
-        Ok(Base { row: Some(Row { file: self.serial, id }), ..now })
-    }
-
-    fn update(&mut self, id: i64, now: &Base, sum: &Sum) -> Result<(i64, i64, i64)> {
-        let values = params![id, count(now.packets), count(now.bytes), sum.packets, sum.bytes, sum.first, sum.last];
-        self.flow.query_row(values, |row| Ok((id, row.get(0)?, row.get(1)?)))
-    }
-
-    fn insert(&mut self, (denial, account): (&Denial, &Account), now: &Base, sum: &Sum) -> Result<(i64, i64, i64)> {
-        let boot = self.dictionary.boot(self.file, account.boot)?;
-        let device = self.dictionary.address(self.file, account.device)?;
-        let kind = self.dictionary.kind(self.file, account.kind, &denial.group)?;
-        let peer = account.peer.map(|peer| self.dictionary.address(self.file, peer)).transpose()?.unwrap_or(NONE);
-        let names = self.dictionary.names(self.file, &denial.peer_names)?;
-        let values = params![
-            boot,
-            count(account.episode),
-            device,
-            kind,
-            peer,
-            names,
-            count(now.packets),
-            count(now.bytes),
-            sum.packets,
-            sum.bytes,
-            sum.first,
-            sum.last
-        ];
-        let id = self.new_flow.query_row(values, |row| row.get(0))?;
-        Ok((id, device, kind))
+        Ok(Base { row: Some(row), ..now })
     }
 
     /// Writes the totals, in the order of their table, and the hours that the file now has.

@@ -82,16 +82,20 @@ impl FileName {
         directory.join(self.text())
     }
 
+    /// Where its log is while it is written.
+    pub(super) fn log(self, directory: &Path) -> PathBuf {
+        directory.join(format!("{}{}", self.text(), BESIDE[0]))
+    }
+
     /// Its bytes, with what is beside it; zero when it is not there.
     pub(super) fn bytes(self, directory: &Path) -> u64 {
-        let name = self.text();
         let length = |path: PathBuf| fs::metadata(path).map_or(0, |found| found.len());
-        length(directory.join(&name)) + length(directory.join(format!("{name}{}", BESIDE[0])))
+        length(self.path(directory)) + length(self.log(directory))
     }
 
     /// Whether it was left as it was being written.
     pub(super) fn is_unfinished(self, directory: &Path) -> bool {
-        directory.join(format!("{}{}", self.text(), BESIDE[0])).exists()
+        self.log(directory).exists()
     }
 
     /// Removes it, and what is beside it.
@@ -114,7 +118,7 @@ impl FileName {
 /// The files in a directory, the oldest first.
 pub(super) fn files(directory: &Path) -> Result<Vec<FileName>, StoreError> {
     let listed = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-    let entries = listed.map_err(StoreError::directory("read", directory))?;
+    let entries = listed.map_err(StoreError::reading(directory))?;
     let mut files: Vec<FileName> =
         entries.iter().filter_map(|entry| FileName::parse(entry.file_name().to_str()?)).collect();
     files.sort_unstable();

@@ -1,4 +1,4 @@
-//! Numbers for what rows have in common: addresses, names, kinds, boots.
+//! Numbers for what rows have in common: devices, names, kinds, boots.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -12,12 +12,12 @@ use super::schema::{number_or_none, octets, reversed};
 /// Entries of a kind that are remembered.
 const ROOM: usize = 131_072;
 /// The number that stands for nothing.
-pub(super) const NONE: i64 = 0;
+const NONE: i64 = 0;
 
 /// The numbers of one file, as far as they were used.
 #[derive(Debug, Default)]
 pub(super) struct Dictionary {
-    addresses: HashMap<IpAddr, i64>,
+    devices: HashMap<IpAddr, i64>,
     /// With the name that the group had.
     kinds: HashMap<Kind, (String, i64)>,
     names: HashMap<Vec<String>, i64>,
@@ -25,14 +25,14 @@ pub(super) struct Dictionary {
 }
 
 impl Dictionary {
-    /// The number of an address.
-    pub(super) fn address(&mut self, file: &Connection, address: IpAddr) -> Result<i64> {
-        number(&mut self.addresses, address, || {
+    /// The number of a device.
+    pub(super) fn device(&mut self, file: &Connection, address: IpAddr) -> Result<i64> {
+        number(&mut self.devices, address, || {
             let key = octets(address);
             found_or_new(
                 file,
-                ("SELECT id FROM address WHERE key = ?1", params![key]),
-                ("INSERT INTO address (key, text) VALUES (?1, ?2)", params![key, address.to_string()]),
+                ("SELECT id FROM device WHERE key = ?1", params![key]),
+                ("INSERT INTO device (key, text) VALUES (?1, ?2)", params![key, address.to_string()]),
             )
         })
     }

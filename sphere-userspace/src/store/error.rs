@@ -29,6 +29,12 @@ pub enum StoreError {
         /// Why.
         source: rusqlite::Error,
     },
+    /// There is none.
+    #[error("no store at {}: the daemon makes one where its policy says; name its directory with --store", .0.display())]
+    Absent(PathBuf),
+    /// Its directory or a file may not be read.
+    #[error("{} may not be read: ask as root, or as a member of the group that the directory belongs to", .0.display())]
+    Closed(PathBuf),
     /// A file of another version.
     #[error("{} has schema version {version}, and this program knows {}", path.display(), super::schema::VERSION)]
     Version {
@@ -55,6 +61,15 @@ impl StoreError {
         std::error::Error::source(self).map_or_else(|| self.to_string(), |source| format!("{self}: {source}"))
     }
 
+    /// For `map_err`, when the directory or a file in it is to be read.
+    pub(super) fn reading<'a>(path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
+        move |source| match source.kind() {
+            io::ErrorKind::NotFound => Self::Absent(path.to_owned()),
+            io::ErrorKind::PermissionDenied => Self::Closed(path.to_owned()),
+            _ => Self::Directory { operation: "read", path: path.to_owned(), source },
+        }
+    }
+
     /// Whether the file system has no room.
     pub(super) fn is_full(&self) -> bool {
         match self {
@@ -66,7 +81,7 @@ impl StoreError {
                 ErrorCode::SystemIoFailure | ErrorCode::CannotOpen => path.parent().is_some_and(is_without_room),
                 _ => false,
             },
-            Self::File { .. } | Self::Version { .. } => false,
+            Self::File { .. } | Self::Version { .. } | Self::Absent(_) | Self::Closed(_) => false,
         }
     }
 
@@ -83,7 +98,7 @@ impl StoreError {
             Self::File { source: rusqlite::Error::SqliteFailure(failure, _), .. } => {
                 matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
             }
-            Self::File { .. } | Self::Directory { .. } => false,
+            Self::File { .. } | Self::Directory { .. } | Self::Absent(_) | Self::Closed(_) => false,
         }
     }
 }

@@ -9,11 +9,11 @@ use rusqlite::{
 };
 
 use super::StoreError;
-use super::bases::{self, Base};
+use super::bases::{Base, Row as Numbers};
 use super::day::FileName;
 use super::denial::Account;
 use super::dictionary::Dictionary;
-use super::schema::{SCHEMA, VERSION, count, number_or_none, octets};
+use super::schema::{Peer, SCHEMA, VERSION, count, number_or_none, octets};
 
 /// How long the writer waits for somebody who holds the file.
 const WRITER_PATIENCE: Duration = Duration::from_millis(100);
@@ -28,7 +28,7 @@ struct Latest(HashMap<u64, i64>);
 
 impl Latest {
     fn read(connection: &Connection) -> rusqlite::Result<Self> {
-        let query = "SELECT hash, (SELECT max(episode) FROM flow WHERE boot = boot.id) FROM boot";
+        let query = "SELECT hash, (SELECT max(episode) FROM account WHERE boot = boot.id) FROM boot";
         let mut statement = connection.prepare(query)?;
         let rows = statement.query_map([], |row| {
             let (boot, episode): (i64, Option<i64>) = (row.get(0)?, row.get(1)?);
@@ -71,7 +71,7 @@ impl Elder {
             return Ok(Base::default());
         }
         let found = look_up(&self.connection, account).map_err(StoreError::file("read", &self.path))?;
-        Ok(found.map_or_else(Base::default, |(_, packets, bytes)| Base { packets, bytes, row: None }))
+        Ok(found.map_or_else(Base::default, |(packets, bytes, _, _)| Base { packets, bytes, row: None }))
     }
 }
 
@@ -109,7 +109,11 @@ impl Current {
             return Ok(Base::default());
         }
         let found = look_up(&self.connection, account).map_err(StoreError::file("read", &self.path))?;
-        let base = |(id, packets, bytes)| Base { packets, bytes, row: Some(bases::Row { file: self.serial, id }) };
+        let base = |(packets, bytes, kind, names)| Base {
+            packets,
+            bytes,
+            row: Some(Numbers { file: self.serial, kind, names }),
+        };
         Ok(found.map_or_else(Base::default, base))
     }
 
@@ -140,15 +144,14 @@ fn finish(connection: &Connection, path: &Path) {
     }
 }
 
-/// Row and totals of an account, if the file has it.
-fn look_up(connection: &Connection, account: &Account) -> rusqlite::Result<Option<(i64, u64, u64)>> {
-    const ACCOUNT: &str = "SELECT id, packets_abs, bytes_abs FROM flow \
+/// Packets and bytes of an account, and the numbers of its kind and its names, if the file has it.
+fn look_up(connection: &Connection, account: &Account) -> rusqlite::Result<Option<(u64, u64, i64, i64)>> {
+    const ACCOUNT: &str = "SELECT packets, bytes, kind, names FROM account \
         WHERE boot = (SELECT id FROM boot WHERE hash = ?1) AND episode = ?2 \
-        AND device = (SELECT id FROM address WHERE key = ?3) \
+        AND device = (SELECT id FROM device WHERE key = ?3) \
         AND kind IN (SELECT id FROM kind WHERE port = ?9 AND protocol = ?8 AND reason = ?7 AND verdict = ?6 \
             AND direction = ?5 AND group_number = ?4) \
-        AND peer = CASE WHEN ?10 IS NULL THEN 0 ELSE (SELECT id FROM address WHERE key = ?10) END \
-        ORDER BY packets_abs DESC";
+        AND peer = ?10 ORDER BY packets DESC";
     let kind = &account.kind;
     let values = params![
         account.boot.cast_signed(),
@@ -160,11 +163,11 @@ fn look_up(connection: &Connection, account: &Account) -> rusqlite::Result<Optio
         kind.reason.word(),
         number_or_none(kind.protocol),
         number_or_none(kind.port),
-        account.peer.map(octets),
+        Peer::of(account.peer),
     ];
     let mut statement = connection.prepare_cached(ACCOUNT)?;
     let total = |row: &Row<'_>, index| row.get(index).map(i64::cast_unsigned);
-    statement.query_row(values, |row| Ok((row.get(0)?, total(row, 1)?, total(row, 2)?))).optional()
+    statement.query_row(values, |row| Ok((total(row, 0)?, total(row, 1)?, row.get(2)?, row.get(3)?))).optional()
 }
 
 /// Opens a file read-only, whether it is being written or not.
@@ -188,7 +191,10 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
         Err(error) if is_closed_to_us(&error) && !has_log(path) => alone(),
         other => other,
     };
-    let (connection, version) = opened.map_err(StoreError::file("open", path))?;
+    let (connection, version) = opened.map_err(|error| match std::fs::File::open(path) {
+        Err(closed) if closed.kind() == std::io::ErrorKind::PermissionDenied => StoreError::Closed(path.to_owned()),
+        _ => StoreError::file("open", path)(error),
+    })?;
     if version != VERSION {
         return Err(StoreError::Version { path: path.to_owned(), version });
     }

@@ -337,4 +337,4 @@ fn write_chunk<'a>(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

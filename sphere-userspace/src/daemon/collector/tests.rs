@@ -313,7 +313,7 @@ fn times_are_those_of_the_packets() {
     let before = SystemTime::now();
     assert!(daemon.round());
     let seconds = before.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as i64;
-    let [(first, last, _)] = place.query::<i64>("SELECT first, last, packets FROM flow")[..] else { panic!() };
+    let [(first, last, _)] = place.query::<i64>("SELECT first, last, packets FROM hit")[..] else { panic!() };
     assert!((last - seconds).abs() < 2000, "{last} is not {seconds}");
     assert!((last - first - 7000).abs() < 50, "{first} to {last}");
 }

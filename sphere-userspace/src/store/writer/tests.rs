@@ -19,10 +19,10 @@ use crate::store::day::files;
 
 /// A directory that goes with the test.
 #[derive(Debug)]
-pub(super) struct Place(PathBuf);
+pub(in crate::store) struct Place(PathBuf);
 
 impl Place {
-    pub(super) fn new() -> Self {
+    pub(in crate::store) fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("sphere-store-{}-{number}", std::process::id()));
@@ -30,8 +30,12 @@ impl Place {
         Self(path)
     }
 
-    pub(super) fn settings(&self) -> StoreSettings {
+    pub(in crate::store) fn settings(&self) -> StoreSettings {
         StoreSettings { keep_days: 3650, keep_bytes: 1 << 40, ..StoreSettings::new(&self.0) }
+    }
+
+    pub(in crate::store) fn path(&self) -> &Path {
+        &self.0
     }
 
     fn names(&self) -> Vec<String> {
@@ -68,8 +72,8 @@ type Line = (String, Option<String>, String);
 fn lines(path: &Path) -> Vec<(Line, i64, i64)> {
     let connection = Connection::open(path).unwrap();
     let sum = |query: &str| connection.query_row(query, [], |row| row.get::<_, String>(0)).unwrap();
-    let by_flow = sum("SELECT printf('%d %d', total(packets), total(bytes)) FROM flow");
-    for table in ["hit", "total", "denied", "denied_total"] {
+    let by_flow = sum("SELECT printf('%d %d', total(packets), total(bytes)) FROM hit");
+    for table in ["total", "denied", "denied_total"] {
         assert_eq!(
             sum(&format!("SELECT printf('%d %d', total(packets), total(bytes)) FROM {table}")),
             by_flow,
@@ -79,17 +83,19 @@ fn lines(path: &Path) -> Vec<(Line, i64, i64)> {
     let query = "SELECT device, peer, reason, sum(packets), sum(bytes) FROM denied GROUP BY 1, 2, 3";
     let mut statement = connection.prepare(query).unwrap();
     let rows = statement.query_map([], |row| {
-        Ok(((row.get(0)?, row.get(1)?, row.get(2)?), row.get::<_, i64>(3)?, row.get::<_, i64>(4)?))
+        let peer: Option<String> = row.get(1)?;
+        let peer = peer.map(|text| text.parse::<IpAddr>().unwrap().to_string());
+        Ok(((row.get(0)?, peer, row.get(2)?), row.get::<_, i64>(3)?, row.get::<_, i64>(4)?))
     });
     rows.unwrap().collect::<rusqlite::Result<_>>().unwrap()
 }
 
-pub(super) fn time(text: &str) -> SystemTime {
+pub(in crate::store) fn time(text: &str) -> SystemTime {
     humantime::parse_rfc3339(text).unwrap()
 }
 
 /// A denial of a device towards `198.51.100.1`, all of it at one time.
-pub(super) fn denial(device: u8, episode: u64, packets: u64, at: SystemTime) -> Denial {
+pub(in crate::store) fn denial(device: u8, episode: u64, packets: u64, at: SystemTime) -> Denial {
     Denial {
         device: IpAddr::from([10, 20, 0, device]),
         group_number: 0,

@@ -182,7 +182,7 @@ fn count(number: u64) -> i64 {
 fn open(place: &Place) -> Store {
     let mut store = Store::open(place.settings()).unwrap();
     store.bases.set_room(3);
-    store.part_bytes = 220_000;
+    store.part_bytes = 150_000;
     store
 }
 

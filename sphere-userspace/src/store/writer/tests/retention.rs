@@ -49,7 +49,7 @@ fn a_clock_that_is_wrong_for_a_moment_does_not_empty_the_store() {
 #[test]
 fn the_oldest_files_go_when_there_are_too_many_bytes() {
     let place = Place::new();
-    let keep_bytes = 4 << 20;
+    let keep_bytes = 2 << 20;
     let mut store = Store::open(StoreSettings { keep_bytes, ..place.settings() }).unwrap();
     let begin = time("2026-11-25T00:00:00Z");
     // More than fits, within one day: a flood cannot make the store larger, and the latest is there.
