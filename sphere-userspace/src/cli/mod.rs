@@ -2,10 +2,12 @@
 
 mod check;
 mod detach;
+mod devices;
 mod exit;
 mod names;
 mod run;
 mod status;
+mod usage;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -81,6 +83,45 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show where devices stand in their boot chain, and what stops them
+    Devices {
+        /// Only this device, in full
+        #[arg(value_name = "ADDRESS")]
+        address: Option<IpAddr>,
+        /// Directory of the pins
+        #[arg(long, value_name = "DIR", default_value = DEFAULT_PIN_ROOT)]
+        pin_root: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what is open now
+    Flows {
+        /// Only flows of this device
+        #[arg(long, value_name = "ADDRESS")]
+        device: Option<IpAddr>,
+        /// Only flows to this name (or one below it), address or prefix
+        #[arg(long, value_name = "NAME|CIDR")]
+        to: Option<String>,
+        /// Directory of the pins
+        #[arg(long, value_name = "DIR", default_value = DEFAULT_PIN_ROOT)]
+        pin_root: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show which rules are used, and which addresses several names share
+    Rules {
+        /// Only rules that were not used for so many days
+        #[arg(long, value_name = "DAYS")]
+        unused: Option<u32>,
+        /// Directory of the pins
+        #[arg(long, value_name = "DIR", default_value = DEFAULT_PIN_ROOT)]
+        pin_root: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// End enforcement: take the programs off every interface and remove the pins
     Detach {
         /// Directory of the pins
@@ -104,7 +145,28 @@ impl Arguments {
             Command::Explain { device, target, pin_root, json } => {
                 names::explanation(&pin_root, (device, &target), json)
             }
+            Command::Devices { address, pin_root, json } => devices::run(&pin_root, address, json),
+            Command::Flows { device, to, pin_root, json } => usage::flows(&pin_root, (device, to.as_deref()), json),
+            Command::Rules { unused, pin_root, json } => usage::rules(&pin_root, unused, json),
             Command::Detach { pin_root } => detach::run(&pin_root),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn help_says_what_it_says() {
+        let mut command = Arguments::command().term_width(80);
+        command.build();
+        for name in ["devices", "flows", "rules"] {
+            let help = command.find_subcommand_mut(name).unwrap().render_long_help().to_string();
+            crate::snapshots::check(&format!("{name}-help.txt"), &help);
         }
     }
 }

@@ -132,7 +132,7 @@ const fn mode(enforced: bool) -> &'static str {
 }
 
 /// A number of seconds as people say it.
-fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     match seconds {
         0..=119 => format!("{seconds}s"),
         120..=7199 => format!("{}m {}s", seconds / 60, seconds % 60),

@@ -1,0 +1,22 @@
+//! What commands print, compared with files: `tests/snapshots`. `SPHERE_WRITE_SNAPSHOTS=1 cargo test` writes them anew.
+
+#![allow(clippy::expect_used, reason = "a test that panics has failed")]
+
+use std::path::Path;
+
+/// Columns that people's output may take.
+const COLUMNS: usize = 80;
+
+/// Compares what is printed with the file of this name; text for people must fit.
+pub(crate) fn check(name: &str, printed: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(name);
+    if std::env::var_os("SPHERE_WRITE_SNAPSHOTS").is_some() {
+        std::fs::write(&path, printed).expect("the snapshot can be written");
+    }
+    let kept = std::fs::read_to_string(&path).expect("the snapshot is there");
+    assert_eq!(printed, kept, "{name} differs from what is kept");
+    if !name.ends_with(".json") {
+        let wide = printed.lines().find(|line| line.chars().count() > COLUMNS);
+        assert_eq!(wide, None, "wider than {COLUMNS} columns");
+    }
+}
