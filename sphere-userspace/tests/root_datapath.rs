@@ -371,7 +371,7 @@ fn sightings_that_have_ended_go_when_room_is_short() {
         kernel.apply(&Changeset { steps, ..Changeset::default() }).unwrap();
         let now = kernel.clock().unwrap().ticks_at(monotonic::now());
         let key = |rule| SightingKey { rule, ..SightingKey::new_zeroed() };
-        let ended = |rule: u32| rule % 2 == 0;
+        let ended = |rule: u32| rule.is_multiple_of(2);
         let half = kernel.maps().sightings.shape().capacity / 2;
         let note = |rule| {
             let expires = if ended(rule) { now - 1 } else { now + 3_600 * u64::from(rate) };
