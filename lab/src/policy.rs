@@ -1,5 +1,6 @@
 //! The policy of the lab's gateway, in the daemon's file format.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,12 @@ pub struct Policy {
     pub other_sources: &'static str,
     /// The resolver that the daemon itself asks.
     pub resolver: Ipv4Addr,
+    /// Resolvers that devices may ask, as TOML.
+    pub resolvers: String,
+    /// The profile: its name, or a file beside the policy.
+    pub profile: String,
+    /// Options of the profile; of several for one key the last counts.
+    pub options: Vec<&'static str>,
     /// Lines of `[limits]`.
     pub limits: String,
     /// More lines of the group.
@@ -53,10 +60,26 @@ impl Policy {
             grace_seconds: 600,
             other_sources: "deny",
             resolver: RESOLVER,
+            resolvers: format!("\"gateway\", \"{RESOLVER}\", \"{SCRIPTED}\", \"{SCRIPTED6}\""),
+            profile: "azure-sphere".to_owned(),
+            options: vec![
+                "edition = \"integrated\"",
+                "ntp = true",
+                "dps = true",
+                "telemetry = true",
+                "hubs = [\"contoso\"]",
+            ],
             limits: "flows_per_device = 1024\nevents_per_second = 5000\n".to_owned(),
             group: String::new(),
             more: String::new(),
         }
+    }
+
+    /// The options, each key once.
+    fn chosen_options(&self) -> String {
+        let key = |line: &str| line.split_once('=').map(|(key, _)| key.trim().to_owned());
+        let chosen: BTreeMap<_, _> = self.options.iter().map(|line| (key(line), line)).collect();
+        chosen.values().map(|line| format!("{line}\n")).collect()
     }
 
     /// The policy file.
@@ -70,10 +93,9 @@ impl Policy {
              [limits]\n{}\n\
              [[interface]]\nname = \"lan0\"\nmode = \"{}\"\nother_sources = \"{}\"\n\n\
              [[group]]\nname = \"sphere\"\nmode = \"{}\"\ninterfaces = [\"lan0\"]\n\
-             subnets = [\"{DEVICES4}\", \"{DEVICES6}\"]\nresolvers = [\"gateway\", \"{RESOLVER}\", \"{SCRIPTED}\", \"{SCRIPTED6}\"]\n{}\
-             profiles = [\"azure-sphere\"]\n\n\
-             [group.azure-sphere]\nedition = \"integrated\"\nntp = true\ndps = true\ntelemetry = true\n\
-             hubs = [\"contoso\"]\n",
+             subnets = [\"{DEVICES4}\", \"{DEVICES6}\"]\nresolvers = [{}]\n{}\
+             profiles = [\"{}\"]\n\n\
+             [group.azure-sphere]\n{}",
             self.denied_window,
             self.denied.display(),
             self.records,
@@ -85,7 +107,10 @@ impl Policy {
             self.ingress,
             self.other_sources,
             self.mode,
+            self.resolvers,
             self.group,
+            self.profile,
+            self.chosen_options(),
         );
         for (host, ports) in
             [(PROBE_HOST, format!("\"udp/{PROBE_PORT}\", \"tcp/{PROBE_PORT}\"")), (DUAL_HOST, "\"tcp/443\"".to_owned())]

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod control;
 pub mod daemon;
 pub mod datapath;
+pub mod ladder;
 pub mod metrics;
 pub mod names;
 pub mod overhear;
@@ -16,3 +17,4 @@ pub mod resolve;
 #[cfg(test)]
 mod snapshots;
 pub mod store;
+pub mod usage;

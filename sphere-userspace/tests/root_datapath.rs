@@ -9,7 +9,7 @@ use std::path::Path;
 use sphere_common::abi::{
     Config, DeniedDevice, DeniedKey, DeniedValue, DeviceKey, DeviceValue, Endpoint4Key, EndpointValue, Flow4Key,
     FlowState, FlowValue, LessonCount, NEVER, NameKeyData, NameValue, RuleLabel, SightingKey, SightingValue, Timeouts,
-    flow_kind,
+    VERSION, flow_kind,
 };
 use sphere_userspace::datapath::{
     Datapath, DatapathError, Kernel, NameKey, Object, Origin, PortSpec, Side, TcHook, detach, monotonic, netlink,
@@ -39,7 +39,7 @@ fn endpoint(number: u32) -> (Endpoint4Key, EndpointValue) {
 }
 
 fn link_programs() -> Vec<u32> {
-    let links = run("bpftool", &["link", "show", "pinned", &format!("{ROOT}/v1/links/lan0-ingress")]);
+    let links = run("bpftool", &["link", "show", "pinned", &format!("{ROOT}/v{VERSION}/links/lan0-ingress")]);
     links.split("prog ").skip(1).filter_map(|rest| rest.split_whitespace().next()?.parse().ok()).collect()
 }
 
@@ -87,14 +87,14 @@ fn changed_limits_carry_the_contents_over_and_keep_the_link() {
         let mut label = RuleLabel { group: 1, used: 1, text: [0; 248] };
         label.text[..4].copy_from_slice(b"rule");
         first.maps().rule_labels.insert(&1, &label).unwrap();
-        let link = run("bpftool", &["link", "show", "pinned", &format!("{ROOT}/v1/links/lan0-ingress")]);
+        let link = run("bpftool", &["link", "show", "pinned", &format!("{ROOT}/v{VERSION}/links/lan0-ingress")]);
         drop(first);
 
         let limits = Limits { endpoints: 100_000, devices: 512, flows_per_device: 16, rules: 16, ..Limits::default() };
         let mut second = open(&limits);
         assert_eq!(second.origin(), Origin::Carried);
         second.guard(&[port(AttachMode::Auto)]).unwrap();
-        let after = run("bpftool", &["link", "show", "pinned", &format!("{ROOT}/v1/links/lan0-ingress")]);
+        let after = run("bpftool", &["link", "show", "pinned", &format!("{ROOT}/v{VERSION}/links/lan0-ingress")]);
         assert_eq!(link.split(':').next(), after.split(':').next(), "the link must be the same one");
 
         let tables = second.installed().unwrap();
@@ -165,7 +165,7 @@ fn what_was_learned_and_the_seed_are_carried_over() {
 }
 
 fn ingress_link() -> String {
-    let shown = run("bpftool", &["link", "show", "pinned", &format!("{ROOT}/v1/links/lan0-ingress")]);
+    let shown = run("bpftool", &["link", "show", "pinned", &format!("{ROOT}/v{VERSION}/links/lan0-ingress")]);
     shown.split(':').next().unwrap_or_default().to_owned()
 }
 
@@ -180,7 +180,7 @@ fn another_layout_hands_its_links_and_contents_over() {
         first.guard(&[port(AttachMode::Auto)]).unwrap();
         let link = ingress_link();
         drop(first);
-        std::fs::rename(format!("{ROOT}/v1"), format!("{ROOT}/v0")).unwrap();
+        std::fs::rename(format!("{ROOT}/v{VERSION}"), format!("{ROOT}/v0")).unwrap();
 
         // A start that fails leaves the old tree as it is.
         let mut refused = open(&Limits::default());
@@ -188,7 +188,7 @@ fn another_layout_hands_its_links_and_contents_over() {
         refused.guard(&[port(AttachMode::Auto), missing]).unwrap_err();
         drop(refused);
         assert!(Path::new(&format!("{ROOT}/v0/links/lan0-ingress")).exists());
-        assert!(!Path::new(&format!("{ROOT}/v1")).exists());
+        assert!(!Path::new(&format!("{ROOT}/v{VERSION}")).exists());
 
         let mut second = open(&Limits::default());
         assert_eq!(second.origin(), Origin::Carried);
@@ -211,14 +211,14 @@ fn a_hand_over_that_was_cut_short_is_completed_or_undone() {
         // Dies before the links were switched: what was staged is not in force.
         let smaller = Limits { rules: 77, ..Limits::default() };
         std::mem::forget(open(&smaller));
-        assert!(Path::new(&format!("{ROOT}/v1/maps-new")).exists());
+        assert!(Path::new(&format!("{ROOT}/v{VERSION}/maps-new")).exists());
         let again = open(&Limits::default());
         assert_eq!(again.origin(), Origin::Adopted);
         drop(again);
-        assert!(!Path::new(&format!("{ROOT}/v1/maps-new")).exists());
+        assert!(!Path::new(&format!("{ROOT}/v{VERSION}/maps-new")).exists());
 
         // Dies after the links were switched and before the pins were: what is staged is in force.
-        let (maps, staged) = (format!("{ROOT}/v1/maps"), format!("{ROOT}/v1/maps-new"));
+        let (maps, staged) = (format!("{ROOT}/v{VERSION}/maps"), format!("{ROOT}/v{VERSION}/maps-new"));
         std::fs::rename(&maps, &staged).unwrap();
         assert_eq!(open(&Limits::default()).origin(), Origin::Adopted);
         assert!(Path::new(&maps).exists() && !Path::new(&staged).exists());

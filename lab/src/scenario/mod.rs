@@ -7,6 +7,7 @@ mod crash;
 mod daemonless;
 mod fleet;
 mod flood;
+mod ladder;
 mod outage;
 mod oversize;
 mod poison;
@@ -58,6 +59,7 @@ pub fn all() -> &'static [&'static dyn Scenario] {
         &flood::Flood,
         &flood::FloodCrash,
         &sinks::Sinks,
+        &ladder::Ladder,
     ]
 }
 

@@ -23,6 +23,8 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Daemon {
     process: Process,
     ready_after: Duration,
+    /// Where it says that it is ready.
+    notify: UnixDatagram,
 }
 
 impl Daemon {
@@ -40,13 +42,22 @@ impl Daemon {
         let started = Instant::now();
         let mut process = Process::start("sphere run", command, log)?;
         wait_ready(&socket, &mut process)?;
-        Ok(Self { process, ready_after: started.elapsed() })
+        Ok(Self { process, ready_after: started.elapsed(), notify: socket })
     }
 
     /// How long it took from its start until it enforced.
     #[must_use]
     pub fn ready_after(&self) -> Duration {
         self.ready_after
+    }
+
+    /// Has it read its policy again, and waits until it has (sd_notify(3)).
+    ///
+    /// # Errors
+    /// When it ends instead, or takes too long.
+    pub fn reload(&mut self) -> Result<()> {
+        self.process.signal(Signal::SIGHUP)?;
+        wait_ready(&self.notify, &mut self.process)
     }
 
     /// Whether it still runs.

@@ -77,6 +77,8 @@ pub enum FlowState {
     Established = 1,
     /// A FIN or RST was seen.
     Closing = 2,
+    /// A FIN or RST was seen before both sides were: the connection never came about.
+    Refused = 3,
 }
 
 impl FlowState {
@@ -87,7 +89,35 @@ impl FlowState {
         match byte {
             0 => Self::Opening,
             1 => Self::Established,
+            3 => Self::Refused,
             _ => Self::Closing,
+        }
+    }
+
+    /// The state after a FIN or RST.
+    #[must_use]
+    #[inline(always)]
+    pub const fn closed(self) -> Self {
+        match self {
+            Self::Opening | Self::Refused => Self::Refused,
+            Self::Established | Self::Closing => Self::Closing,
+        }
+    }
+
+    /// Whether both sides were seen.
+    #[must_use]
+    pub const fn was_answered(self) -> bool {
+        matches!(self, Self::Established | Self::Closing)
+    }
+
+    /// Word for people and records.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Opening => "opening",
+            Self::Established => "established",
+            Self::Closing => "closing",
+            Self::Refused => "refused",
         }
     }
 }

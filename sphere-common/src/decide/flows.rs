@@ -31,7 +31,7 @@ pub fn idle(timeouts: &Timeouts, (protocol, kind, peer_port_be): (u8, u8, u16), 
         match (protocol, FlowState::from_byte(state)) {
             (TCP, FlowState::Opening) => timeouts.tcp_opening,
             (TCP, FlowState::Established) => timeouts.tcp_established,
-            (TCP, FlowState::Closing) => timeouts.tcp_closing,
+            (TCP, FlowState::Closing | FlowState::Refused) => timeouts.tcp_closing,
             (UDP, _) if peer_port_be == DNS_BE => timeouts.query,
             (UDP, _) => timeouts.udp,
             _ => timeouts.icmp,

@@ -209,7 +209,8 @@ fn tcp<F: Family, T: Tables + FamilyTables<F>>(
             return case.open(context, (FlowState::Opening, 0), found);
         }
         if flags.closes() && flows::find::<F, T>(tables, context, case) {
-            flows::refresh::<F, T>(tables, context, case, FlowState::Closing);
+            let closed = case.state().closed();
+            flows::refresh::<F, T>(tables, context, case, closed);
         }
         return found;
     }
@@ -218,7 +219,7 @@ fn tcp<F: Family, T: Tables + FamilyTables<F>>(
         // A new connection asks policy; only a retransmitted SYN may lean on its flow.
         if !flags.opens() || (state == FlowState::Opening && !inbound) {
             let next = match (flags.closes(), inbound, state) {
-                (true, _, _) => FlowState::Closing,
+                (true, _, state) => state.closed(),
                 (false, true, FlowState::Opening) => FlowState::Established,
                 (false, _, state) => state,
             };

@@ -100,7 +100,7 @@ fn tcp<F: Family, T: Tables + FamilyTables<F>>(
         // (RFC 9293 section 3.5).
         if !flags.opens() || (state == FlowState::Opening && !inbound) {
             let next = match (flags.closes(), inbound, state) {
-                (true, _, _) => FlowState::Closing,
+                (true, _, state) => state.closed(),
                 (false, false, FlowState::Opening) => FlowState::Established,
                 (false, _, state) => state,
             };

@@ -55,6 +55,12 @@ impl Question {
         Some(Self { labels, kind: u16::from_be_bytes(*kind) })
     }
 
+    /// The name without its final dot, in lower case; the root is a dot.
+    #[must_use]
+    pub fn name(&self) -> String {
+        name(&self.labels)
+    }
+
     /// Word of the record type, such as `AAAA`.
     #[must_use]
     pub fn kind_word(kind: u16) -> String {

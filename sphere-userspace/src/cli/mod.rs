@@ -3,12 +3,14 @@
 mod check;
 mod denied;
 mod detach;
+mod devices;
 mod exit;
 mod follow;
 mod names;
 mod run;
 mod status;
 mod store;
+mod usage;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -89,6 +91,45 @@ enum Command {
     /// Show the files of the store, or write what they have to another
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// Show where devices stand in their boot chain, and what stops them
+    Devices {
+        /// Only this device, in full
+        #[arg(value_name = "ADDRESS")]
+        address: Option<IpAddr>,
+        /// Directory of the pins
+        #[arg(long, value_name = "DIR", default_value = DEFAULT_PIN_ROOT)]
+        pin_root: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what is open now
+    Flows {
+        /// Only flows of this device
+        #[arg(long, value_name = "ADDRESS")]
+        device: Option<IpAddr>,
+        /// Only flows to this name (or one below it), address or prefix
+        #[arg(long, value_name = "NAME|CIDR")]
+        to: Option<String>,
+        /// Directory of the pins
+        #[arg(long, value_name = "DIR", default_value = DEFAULT_PIN_ROOT)]
+        pin_root: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show which rules are used, and which addresses several names share
+    Rules {
+        /// Only rules that were not used for so many days
+        #[arg(long, value_name = "DAYS")]
+        unused: Option<u32>,
+        /// Directory of the pins
+        #[arg(long, value_name = "DIR", default_value = DEFAULT_PIN_ROOT)]
+        pin_root: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// End enforcement: take the programs off every interface and remove the pins
     Detach {
         /// Directory of the pins
@@ -114,7 +155,35 @@ impl Arguments {
             }
             Command::Denied(options) => denied::run(options),
             Command::Store(command) => store::run(command),
+            Command::Devices { address, pin_root, json } => devices::run(&pin_root, address, json),
+            Command::Flows { device, to, pin_root, json } => usage::flows(&pin_root, (device, to.as_deref()), json),
+            Command::Rules { unused, pin_root, json } => usage::rules(&pin_root, unused, json),
             Command::Detach { pin_root } => detach::run(&pin_root),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_help_of_every_command_says_what_it_says() {
+        let mut sphere = Arguments::command().term_width(80);
+        sphere.build();
+        check_help(&mut sphere, "sphere");
+    }
+
+    /// Compares the help of a command and of those below it.
+    fn check_help(command: &mut clap::Command, name: &str) {
+        crate::snapshots::check(&format!("{name}-help.txt"), &command.render_long_help().to_string());
+        for below in command.get_subcommands_mut().filter(|below| below.get_name() != "help") {
+            let path =
+                if name == "sphere" { below.get_name().to_owned() } else { format!("{name}-{}", below.get_name()) };
+            check_help(below, &path);
         }
     }
 }

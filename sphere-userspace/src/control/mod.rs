@@ -22,6 +22,8 @@ const MAX_REQUEST: u64 = 64 * 1024;
 pub enum Request {
     /// Everything known of names: a [`crate::names::View`].
     Names,
+    /// Where devices stand: a [`crate::ladder::Ladder`].
+    Ladder,
     /// How the account of denials on disk stands: a [`crate::daemon::StoreState`].
     Store,
     /// What became of records: a list of [`crate::audit::SinkState`].

@@ -30,6 +30,7 @@ use super::core::Core;
 use super::run::{chain, spawn};
 use crate::audit::Directory;
 use crate::datapath::{Account, Kernel, monotonic};
+use crate::ladder::Shared;
 use crate::reconcile::Clock;
 use crate::store::Outcome;
 
@@ -73,7 +74,7 @@ pub(super) fn start(
     let (queue, batches) = sync_channel(QUEUE);
     let keeper = Keeper::new(settings.clone());
     spawn(tasks, "store", async move { Ok(spawn_blocking(move || keeper.run(&batches)).await?) });
-    let collector = Collector::new(accounts, naming, queue, teller);
+    let collector = Collector::new(accounts, naming, queue, teller).telling(core.ladder().clone());
     let cancel = cancel.clone();
     spawn(tasks, "accounts of denials", async move { Ok(spawn_blocking(move || collector.run(&cancel)).await?) });
     state
@@ -89,11 +90,26 @@ struct Collector<S> {
     closed: Vec<Account>,
     tidied: Instant,
     teller: watch::Sender<StoreState>,
+    /// Who is told of closed accounts.
+    ladder: Shared,
 }
 
 impl<S: Source> Collector<S> {
     fn new(source: S, naming: Naming, queue: SyncSender<Batch>, teller: watch::Sender<StoreState>) -> Self {
-        Self { reader: Reader::new(source), naming, queue, closed: Vec::new(), tidied: Instant::now(), teller }
+        Self {
+            reader: Reader::new(source),
+            naming,
+            queue,
+            closed: Vec::new(),
+            tidied: Instant::now(),
+            teller,
+            ladder: Shared::default(),
+        }
+    }
+
+    /// Tells somebody of closed accounts.
+    fn telling(self, ladder: Shared) -> Self {
+        Self { ladder, ..self }
     }
 
     /// Collects until cancelled, and once more. To be called within the runtime, from a thread that may wait.
@@ -143,6 +159,7 @@ impl<S: Source> Collector<S> {
         }
         let (closed, result) = self.reader.settle(&reading);
         self.teller.send_modify(|state| state.closed_accounts += closed.len() as u64);
+        self.ladder.with(|ladder| ladder.close(&closed));
         // A packet may have come between reading and closing.
         if !self.hand_over(&closed, &reading.clock) {
             self.closed = closed;

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use super::news::News;
 use crate::audit::Directory;
 use crate::datapath::{Datapath, DatapathError, PortSpec, Survey, Surveyor, monotonic, snapshot};
+use crate::ladder::{Ladder, Shared, Signposts};
 use crate::metrics::{PolicyLoads, PolicyMarks};
 use crate::policy::Policy;
 use crate::reconcile::{
@@ -68,6 +69,8 @@ pub struct Core<D> {
     writes: u64,
     /// Sweeps in a row whose findings were overtaken.
     overtaken: u32,
+    /// Where devices stand.
+    ladder: Shared,
 }
 
 impl<D: Datapath> Core<D> {
@@ -83,6 +86,8 @@ impl<D: Datapath> Core<D> {
         for name in leases.names() {
             directory.learn(name.as_str(), leases.of(name).map(|(address, _)| address));
         }
+        let since = u64::try_from(monotonic::now().since_zero().as_millis()).ok();
+        let ladder = Shared::new(Ladder::new(policy.limits.devices, since));
         let mut core = Self {
             datapath,
             allowed: AllowedNames::new(&policy),
@@ -100,6 +105,7 @@ impl<D: Datapath> Core<D> {
             given: BTreeMap::new(),
             writes: 0,
             overtaken: 0,
+            ladder,
         };
         core.take_sightings()?;
         core.tell_directory();
@@ -118,6 +124,7 @@ impl<D: Datapath> Core<D> {
         // Before the programs see the first answer: a share of nothing is what new tables begin with.
         self.share()?;
         self.datapath.guard(&ports)?;
+        self.set_signposts();
         Ok(())
     }
 
@@ -143,10 +150,24 @@ impl<D: Datapath> Core<D> {
         if let Err(error) = self.take_all_sightings().and_then(|()| self.begin()) {
             self.follow(old);
             self.reconcile()?;
+            self.set_signposts();
             self.share()?;
             return Err(error);
         }
         Ok(())
+    }
+
+    /// Tells the ladder which endpoints belong to which step.
+    fn set_signposts(&self) {
+        let signposts = Signposts::of_policy(&self.policy, &self.installed);
+        let room = self.policy.limits.devices;
+        self.ladder.with(|ladder| ladder.follow(signposts, room));
+    }
+
+    /// Where devices stand.
+    #[must_use]
+    pub fn ladder(&self) -> &Shared {
+        &self.ladder
     }
 
     /// Goes by another policy; gives back the old one.
@@ -326,6 +347,9 @@ impl<D: Datapath> Core<D> {
     /// When a table cannot be read or written.
     pub fn end_sweep(&mut self, survey: Survey, writes: u64) -> Result<(), DaemonError> {
         tracing::debug!(swept = ?survey.swept, "swept");
+        let directory = &self.directory;
+        let names = |peer| directory.names(peer).iter().map(|name| (**name).to_owned()).collect();
+        self.ladder.with(|ladder| ladder.take(&survey.traces, &survey.installed.rule_labels, names));
         self.standings.keep(&self.policy.names());
         let allowed = &self.allowed;
         if self.leases.prune(|name, group| allowed.allow(name, group), monotonic::now()) > 0 {

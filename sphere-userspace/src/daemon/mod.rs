@@ -14,6 +14,7 @@ mod reload;
 mod resolver;
 mod run;
 mod sightings;
+mod watching;
 
 pub use self::collector::{StoreStanding, StoreState};
 pub use self::core::{Core, DaemonError, Learned};

@@ -21,6 +21,7 @@ use super::notify::notify;
 use super::overhearing::{self, Ears};
 use super::reload::{Read, Reload};
 use super::resolver::resolve;
+use super::watching::take_sample;
 use crate::audit::{Digest, Directory, SinkCounts, SinkState, Sinks, Teller, read_events};
 use crate::control::{Call, Listener, Request};
 use crate::datapath::netlink::Watch;
@@ -153,7 +154,8 @@ async fn serve(
     let unreadable = Arc::default();
     let teller =
         Teller { digest: Digest::new(records.window), directory, sinks, rotate, unreadable: Arc::clone(&unreadable) };
-    let ring = core.datapath_mut().events()?;
+    let ladder = core.ladder().clone();
+    let ring = core.datapath_mut().events()?.watched(move |sample| take_sample(&ladder, sample));
     spawn(&mut tasks, "samples", {
         let cancel = cancel.clone();
         async move {
@@ -307,6 +309,7 @@ fn reply(core: &Core<Kernel>, (store, sinks): (&watch::Receiver<StoreState>, &Si
     let answer = match call.request {
         Request::Store => serde_json::to_value(&*store.borrow()),
         Request::Sinks => serde_json::to_value(sinks.states()),
+        Request::Ladder => core.ladder().with(|ladder| serde_json::to_value(&*ladder)),
         Request::Names => serde_json::to_value(View::of_daemon(core.policy(), core.leases(), core.standings())),
     };
     // Who asked may have gone.

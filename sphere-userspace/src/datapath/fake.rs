@@ -10,7 +10,7 @@ use super::netlink::XdpMode;
 use super::port::{Attachment, PortState};
 use super::sweep::Swept;
 use super::tc::TcHook;
-use super::{Datapath, Exchange, PortSpec, Survey, Surveyor};
+use super::{Datapath, Exchange, PortSpec, Survey, Surveyor, Traces};
 use crate::policy::InterfaceName;
 use crate::reconcile::{Changeset, Clock, GatewayFacts, Installed, InterfaceFacts, Moment, Step};
 
@@ -216,7 +216,8 @@ impl Datapath for Fake {
     }
 
     fn surveyor(&self) -> Result<Surveyor, DatapathError> {
-        let survey = Survey { swept: Swept::default(), installed: self.tables.clone() };
+        let traces = Traces::new(self.clock()?);
+        let survey = Survey { traces, swept: Swept::default(), installed: self.tables.clone() };
         Ok(Box::new(move || Ok(survey)))
     }
 

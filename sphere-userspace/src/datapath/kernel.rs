@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use sphere_common::abi::{self, SightingKey, SightingValue};
+use sphere_common::abi::{self, SightingKey, SightingValue, Ticks};
 
 use super::apply::{apply, installed};
 use super::attach::{Attacher, PortSpec};
@@ -31,6 +32,7 @@ use super::ring::Ring;
 use super::sweep;
 use super::tally::Tally;
 use super::tc::TcHook;
+use super::traces::Traces;
 use super::{Datapath, Survey, Surveyor, monotonic};
 use crate::policy::Limits;
 use crate::reconcile::{Changeset, Clock, GatewayFacts, Installed, Moment};
@@ -53,6 +55,8 @@ pub struct Kernel {
     old_events: Option<RawMap>,
     old_unjudged: Option<RawMap>,
     switched: Option<Instant>,
+    /// Tick of the last look at all tables.
+    surveyed: Arc<AtomicU64>,
 }
 
 impl Kernel {
@@ -104,6 +108,7 @@ impl Kernel {
             old_unjudged: old_map(source.as_ref(), abi::map::UNJUDGED),
             source,
             switched: None,
+            surveyed: Arc::default(),
         };
         kernel.fill()?;
         kernel.rate = clock::find_rate(kernel.programs.clock.as_fd(), &kernel.maps)?;
@@ -314,8 +319,15 @@ impl Datapath for Kernel {
     }
 
     fn surveyor(&self) -> Result<Surveyor, DatapathError> {
-        let (maps, now) = (Arc::clone(&self.maps), self.clock()?.ticks_at(monotonic::now()));
-        Ok(Box::new(move || Ok(Survey { swept: sweep::sweep(&maps, now)?, installed: installed(&maps)? })))
+        let (maps, surveyed, clock) = (Arc::clone(&self.maps), Arc::clone(&self.surveyed), self.clock()?);
+        Ok(Box::new(move || {
+            let now = clock.ticks_at(monotonic::now());
+            // A packet may be entered a moment after the program has looked at its clock.
+            let since = surveyed.load(Ordering::Relaxed).saturating_sub(2 * Ticks::from(clock.ticks_per_second));
+            let traces = Traces::read(&maps, clock, since)?;
+            surveyed.store(now, Ordering::Relaxed);
+            Ok(Survey { traces, swept: sweep::sweep(&maps, now)?, installed: installed(&maps)? })
+        }))
     }
 
     fn set_shares(&mut self, shares: &BTreeMap<u32, u32>) -> Result<(), DatapathError> {

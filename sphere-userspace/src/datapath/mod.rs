@@ -40,6 +40,7 @@ mod sys;
 mod table;
 mod tally;
 mod tc;
+mod traces;
 mod undo;
 
 pub use attach::PortSpec;
@@ -66,6 +67,7 @@ pub use sweep::Swept;
 pub use table::{Plain, Table, Totals};
 pub use tally::Tally;
 pub use tc::TcHook;
+pub use traces::{Trace, Traces};
 
 use std::collections::BTreeMap;
 
@@ -74,8 +76,10 @@ use sphere_common::abi::{SightingKey, SightingValue};
 use crate::reconcile::{Changeset, Clock, GatewayFacts, Installed};
 
 /// What a look at all tables found.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Survey {
+    /// What devices have left, before anything was taken away.
+    pub traces: Traces,
     /// What has ended and was taken away.
     pub swept: Swept,
     /// What the tables hold.

@@ -12,6 +12,9 @@ use super::sys;
 /// Records taken before others get their turn.
 const AT_ONCE: usize = 4096;
 
+/// Who is shown records.
+type Watcher = Box<dyn FnMut(&[u8]) + Send>;
+
 /// A ring of records.
 pub struct Ring {
     name: &'static str,
@@ -20,6 +23,8 @@ pub struct Ring {
     old: Vec<RingBuf<MapData>>,
     /// Whether records were left in the ring.
     more: bool,
+    /// Who is shown each record first.
+    watcher: Option<Watcher>,
 }
 
 impl fmt::Debug for Ring {
@@ -36,7 +41,14 @@ impl Ring {
         // SAFETY: the ring gives the descriptor of its map, which it owns and closes only when it is dropped, after the
         // registration ended.
         let registered = unsafe { AsyncFd::register(ring_of(map).map_err(&failed)?) };
-        Ok(Self { name, ring: registered.map_err(|e| failed(e.into()))?, old, more: false })
+        Ok(Self { name, ring: registered.map_err(|e| failed(e.into()))?, old, more: false, watcher: None })
+    }
+
+    /// Shows each record to somebody else first.
+    #[must_use]
+    pub fn watched(mut self, watcher: impl FnMut(&[u8]) + Send + 'static) -> Self {
+        self.watcher = Some(Box::new(watcher));
+        self
     }
 
     /// Waits for records.
@@ -55,7 +67,14 @@ impl Ring {
     }
 
     /// Shows the records that wait, each once.
-    pub fn drain(&mut self, mut show: impl FnMut(&[u8])) {
+    pub fn drain(&mut self, mut take: impl FnMut(&[u8])) {
+        let watcher = &mut self.watcher;
+        let mut show = |record: &[u8]| {
+            if let Some(watcher) = watcher {
+                watcher(record);
+            }
+            take(record);
+        };
         for mut ring in self.old.drain(..) {
             while let Some(record) = ring.next() {
                 show(&record);

@@ -30,6 +30,11 @@ pub enum QueryError {
     /// The target is neither an address nor a name.
     #[error("`{0}` is neither an address nor a name: write `192.0.2.7`, `[2001:db8::7]:443` or `api.example.com:443`")]
     Target(String),
+    /// It is neither an address, a prefix nor a name.
+    #[error(
+        "`{0}` is neither an address, a prefix nor a name: write `192.0.2.7`, `2001:db8::/32` or `api.example.com`"
+    )]
+    Peers(String),
     /// The port cannot be read.
     #[error("`{0}` is no port: write a number from 1 to 65535, with `/udp` behind it for UDP")]
     Port(String),

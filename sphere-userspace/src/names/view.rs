@@ -161,6 +161,20 @@ impl View {
         view
     }
 
+    /// The names of each address, those of leases that have ended last.
+    #[must_use]
+    pub fn by_address(&self) -> BTreeMap<IpAddr, Vec<String>> {
+        let held = self.names.iter().flat_map(|(name, known)| known.leases.iter().map(move |lease| (name, lease)));
+        let mut names: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
+        for (name, lease) in held.chain(self.past.iter().map(|(name, lease)| (name, lease))) {
+            let known = names.entry(lease.address).or_default();
+            if !known.contains(name) {
+                known.push(name.clone());
+            }
+        }
+        names
+    }
+
     fn of_leases(leases: &Leases) -> Self {
         let mut view = Self::default();
         for entry in leases.entries() {

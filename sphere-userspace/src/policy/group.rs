@@ -9,7 +9,12 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::{name::NamePattern, port::InterfaceName, service::Service};
+use super::{
+    name::NamePattern,
+    port::InterfaceName,
+    service::Service,
+    step::{LeftOut, Step},
+};
 
 /// Name of a group: 1 to 55 bytes of letters, digits, `.`, `_` and `-`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -214,6 +219,8 @@ pub struct Rule {
     pub any_type: bool,
     /// Whether devices can do without.
     pub need: Need,
+    /// The step of the boot chain that it belongs to.
+    pub step: Option<Step>,
 }
 
 /// Who may open flows to the devices of a group.
@@ -267,6 +274,8 @@ pub struct Group {
     pub rules: Vec<Rule>,
     /// Who may open flows to its devices.
     pub inbound: Vec<InboundRule>,
+    /// Endpoints of its profiles that the policy leaves out, as far as they belong to a step of the boot chain.
+    pub left_out: Vec<LeftOut>,
     /// Profiles that it uses, by name.
     pub profiles: BTreeMap<String, UsedProfile>,
 }

@@ -13,10 +13,13 @@ use super::{
     document::{Fields, Value},
     findings::{Findings, Located},
     group::{DnsPolicy, Group, GroupName, Mode, Rule, Server, Unlearned, UsedProfile},
+    left_out::left_out,
     port::InterfaceName,
     port_file,
     profile::{self, Library, Profile},
-    profile_choice, rule_file, values,
+    profile_choice, rule_file,
+    step::LeftOut,
+    values,
 };
 
 /// A group as it was written: the group, and where its parts stand.
@@ -84,6 +87,7 @@ pub(super) fn group(
         gateway_access: gateway_access.unwrap_or(true),
         rules,
         inbound,
+        left_out: profiles.left_out,
         profiles: profiles.profiles,
     };
     let at = fields.span().clone();
@@ -179,6 +183,7 @@ fn subnets(value: &Value<'_>, findings: &mut Findings) -> Vec<Located<IpNet>> {
 #[derive(Default)]
 struct Used {
     rules: Vec<Located<Rule>>,
+    left_out: Vec<LeftOut>,
     profiles: BTreeMap<String, UsedProfile>,
     reserved: Vec<Located<Ipv4Net>>,
     /// Profiles that could not be read: their options are unknown.
@@ -226,6 +231,7 @@ fn profiles(fields: &mut Fields<'_>, findings: &mut Findings, library: &mut Libr
         let chosen = profile_choice::choose(&profile, &at, table, findings);
         let valid_until = library.check_dates(&profile, &chosen, findings).to_string();
         used.profiles.insert(profile.name.clone(), UsedProfile { version: profile.version.clone(), valid_until });
+        used.left_out.extend(left_out(&profile, &chosen));
         used.rules.extend(profile::expand(&profile, &chosen, (&at, findings)));
     }
     used

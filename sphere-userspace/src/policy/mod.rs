@@ -14,6 +14,7 @@ mod file;
 mod findings;
 mod group;
 mod group_file;
+mod left_out;
 mod load;
 mod metrics_file;
 mod name;
@@ -35,6 +36,7 @@ mod settings;
 mod settings_file;
 mod size;
 mod sources;
+mod step;
 mod store_file;
 mod suggest;
 mod values;
@@ -53,6 +55,7 @@ pub use port::{AttachMode, Interface, InterfaceName, OtherSources, unjudged_sour
 pub use records::{HostPort, RecordFile, RecordSettings, SinkSettings, SinkTarget, TlsSettings};
 pub use service::{PortMatch, Protocol, Service, ServiceError};
 pub use settings::{DaemonSettings, FlowTimeouts, Limits, MetricsListen, ResolverSettings};
+pub use step::{LeftOut, Step};
 pub use wrap::plain;
 pub(crate) use wrap::{is_plain, wrap};
 

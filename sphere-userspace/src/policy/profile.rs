@@ -27,6 +27,7 @@ use super::{
     profile_choice::Chosen,
     profile_file, profile_source,
     service::Service,
+    step::Step,
     values,
 };
 
@@ -79,6 +80,7 @@ pub(super) struct Endpoint {
     pub(super) services: BTreeSet<Service>,
     pub(super) purpose: String,
     pub(super) need: Need,
+    pub(super) step: Option<Step>,
     pub(super) when: Option<String>,
     pub(super) each: Option<String>,
     pub(super) choices: Option<BTreeSet<String>>,
@@ -143,13 +145,13 @@ pub(super) fn expand(
     if let Some((target, service)) = &chosen.proxy {
         let purpose = "proxy for all device traffic".to_owned();
         let services = BTreeSet::from([*service]);
-        let row = Row { profile, services: &services, purpose: &purpose, need: Need::Required, number: 0 };
+        let row = Row { profile, services: &services, purpose: &purpose, need: Need::Required, step: None, number: 0 };
         rules.push(row.own_server(target));
     }
     let mut replaced = BTreeSet::new();
     for endpoint in profile.endpoints.iter().filter(|endpoint| endpoint.applies(chosen)) {
-        let Endpoint { services, purpose, need, row, .. } = endpoint;
-        let mut row = Row { profile, services, purpose, need: *need, number: *row };
+        let Endpoint { services, purpose, need, step, row, .. } = endpoint;
+        let mut row = Row { profile, services, purpose, need: *need, step: *step, number: *row };
         let servers = endpoint.when.as_ref().and_then(|option| Some((option, chosen.servers.get(option)?)));
         if let Some((option, servers)) = servers {
             // The servers take the place of all endpoints of the option, once.
@@ -172,6 +174,7 @@ struct Row<'a> {
     services: &'a BTreeSet<Service>,
     purpose: &'a str,
     need: Need,
+    step: Option<Step>,
     number: usize,
 }
 
@@ -185,6 +188,7 @@ impl Row<'_> {
             allow_private: false,
             any_type: false,
             need: self.need,
+            step: self.step,
         }
     }
 

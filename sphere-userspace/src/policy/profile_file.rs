@@ -113,11 +113,12 @@ fn endpoint(
     let when = option("when", "`switch` or `servers`", is_switch, findings);
     let each = option("each", "`list`", |kind| matches!(kind, Kind::List), findings);
     let choices = fields.take("editions").and_then(|value| editions(&value, declared, findings));
+    let step = values::step(&mut fields, findings);
     let direct = fields.take("direct").and_then(|value| value.boolean(findings)).unwrap_or(false);
     fields.finish(findings);
     let host = host.and_then(|value| if each.is_some() { pattern(&value, findings) } else { name(&value, findings) });
     let (host, purpose) = (host?, purpose?.value.to_owned());
-    Some(Endpoint { host, services: services?, purpose, need: need?, when, each, choices, direct, row })
+    Some(Endpoint { host, services: services?, purpose, need: need?, step, when, each, choices, direct, row })
 }
 
 /// Whether an endpoint may depend on an option of this name; reported if not.

@@ -31,12 +31,13 @@ pub(super) fn allow(mut fields: Fields<'_>, findings: &mut Findings) -> Option<L
     }
     let any_type = any_type.and_then(|value| value.boolean(findings)).unwrap_or(false);
     let purpose = comment(&mut fields, findings);
+    let step = values::step(&mut fields, findings);
     fields.finish(findings);
     let services = services.filter(|services| !services.is_empty())?;
     let origin = Origin::File { path: findings.source().path().to_owned(), line };
     let Located { value: target, span } = target?;
     warn_of_wide(&target, &services, (&span, findings));
-    let rule = Rule { target, services, origin, purpose, allow_private, any_type, need: Need::Required };
+    let rule = Rule { target, services, origin, purpose, allow_private, any_type, need: Need::Required, step };
     Some(Located { value: rule, span })
 }
 

@@ -5,11 +5,12 @@ use std::{collections::BTreeSet, net::IpAddr, ops::Range};
 use ipnet::IpNet;
 
 use super::{
-    document::Value,
+    document::{Fields, Value},
     findings::{Findings, Located},
     group::Server,
     name::{DomainName, NameError, NamePattern},
     service::{Service, ServiceError},
+    step::Step,
     wrap::is_plain,
 };
 use crate::resolve::Special;
@@ -180,6 +181,12 @@ pub(super) fn name(value: &Value<'_>, findings: &mut Findings) -> Option<DomainN
             None
         }
     }
+}
+
+/// `step`: to which step of the boot chain something belongs.
+pub(super) fn step(fields: &mut Fields<'_>, findings: &mut Findings) -> Option<Step> {
+    let words = Step::OF_ENDPOINTS.map(|step| (step.word(), step));
+    fields.take("step").and_then(|value| value.one_of(&words, findings))
 }
 
 /// A list of services, not empty.

@@ -5,11 +5,11 @@ use std::fmt::{Display, Write as _};
 
 use sphere_common::abi::{GroupLabel, RuleLabel};
 
-use crate::policy::{Group, InboundRule, Mode, Rule, Server, Service};
+use crate::policy::{Group, InboundRule, Mode, Rule, Server, Service, Step};
 
 /// The label of a rule of this group, its text cut to what fits; texts that are cut alike stay apart.
-pub(super) fn rule(group: u32, text: &str) -> RuleLabel {
-    RuleLabel { group, used: 1, text: fit(text) }
+pub(super) fn rule(group: u32, text: &str, step: Option<Step>) -> RuleLabel {
+    RuleLabel { group, used: RuleLabel::used_by(step.map_or(0, |step| step as u8)), text: fit(text) }
 }
 
 /// The label of a group.
@@ -52,7 +52,8 @@ pub fn first_word(label: &RuleLabel) -> &str {
 }
 
 /// The text before the first zero.
-pub(super) fn until_zero(text: &[u8]) -> &str {
+#[must_use]
+pub fn until_zero(text: &[u8]) -> &str {
     let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
     std::str::from_utf8(&text[..end]).unwrap_or_default()
 }
@@ -92,7 +93,7 @@ mod tests {
 
     #[test]
     fn long_texts_that_begin_alike_stay_apart() {
-        let [one, two] = ["tcp/1", "tcp/2"].map(|end| rule(0, &format!("{} {end}", "ä".repeat(200))));
+        let [one, two] = ["tcp/1", "tcp/2"].map(|end| rule(0, &format!("{} {end}", "ä".repeat(200)), None));
         assert_ne!(one.text, two.text);
         let text = std::str::from_utf8(&one.text).map(|text| text.trim_end_matches('\0').len());
         assert_eq!(text.map(|length| length <= one.text.len()), Ok(true));
@@ -101,12 +102,12 @@ mod tests {
     #[test]
     fn a_text_that_fits_exactly_is_kept() {
         let text = "x".repeat(248);
-        assert_eq!(rule(3, &text).text, *text.as_bytes());
+        assert_eq!(rule(3, &text, None).text, *text.as_bytes());
     }
 
     #[test]
     fn the_first_word_of_a_label_is_its_target() {
-        assert_eq!(first_word(&rule(0, "api.example.com tcp/443 private")), "api.example.com");
-        assert_eq!(first_word(&rule(0, "alone")), "alone");
+        assert_eq!(first_word(&rule(0, "api.example.com tcp/443 private", None)), "api.example.com");
+        assert_eq!(first_word(&rule(0, "alone", None)), "alone");
     }
 }

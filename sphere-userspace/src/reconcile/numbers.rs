@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use sphere_common::abi::{GroupLabel, MAX_GROUPS, RuleLabel};
 
 use super::{label, misfit::Misfit, tables::Installed};
-use crate::policy::Policy;
+use crate::policy::{Policy, Step};
 
 /// The number of each group, in the order of the policy, and the labels to go with them.
 pub(super) fn groups(policy: &Policy, installed: &Installed) -> Result<(Vec<u32>, BTreeMap<u32, GroupLabel>), Misfit> {
@@ -50,8 +50,8 @@ impl<'a> RuleNumbers<'a> {
     }
 
     /// The number of the rule of this text; a text that was asked for before has the same.
-    pub(super) fn number(&mut self, group: u32, text: &str) -> u32 {
-        let label = label::rule(group, text);
+    pub(super) fn number(&mut self, group: u32, text: &str, step: Option<Step>) -> u32 {
+        let label = label::rule(group, text, step);
         let key = (group, label.text);
         let number = match self.known.get(&key) {
             Some(number) => *number,
@@ -66,7 +66,11 @@ impl<'a> RuleNumbers<'a> {
                 number
             }
         };
-        self.given.insert(number, label);
+        // One rule may be written twice, at an endpoint of a profile and without a step.
+        let given = self.given.entry(number).or_insert(label);
+        if step.is_some() {
+            *given = label;
+        }
         number
     }
 

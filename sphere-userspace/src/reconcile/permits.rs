@@ -21,7 +21,7 @@ use super::{
     tables::PrefixKey,
 };
 use crate::{
-    policy::{DomainName, Group, NamePattern, Protocol, Rule, Server, Service, Target},
+    policy::{DomainName, Group, NamePattern, Protocol, Rule, Server, Service, Step, Target},
     resolve::{Family, Special},
 };
 
@@ -87,7 +87,7 @@ impl Compiler<'_, '_> {
         // A resolver on the gateway's loopback, as the gateway's own settings may name it, is none that a device can ask.
         let is_reachable = |server: &Server| !matches!(server, Server::Address(address) if address.is_loopback());
         for server in self.group.resolvers.iter().copied().filter(is_reachable) {
-            let rule = self.essential(&label::resolver(server));
+            let rule = self.essential(&label::resolver(server), Some(Step::Dns));
             let value = EndpointValue { flags: endpoint_flags::RESOLVER, ..lasting(rule) };
             for address in self.addresses_of(server) {
                 self.endpoint(address, (UDP, DNS), value);
@@ -95,14 +95,14 @@ impl Compiler<'_, '_> {
             }
         }
         for server in self.group.dhcp_servers.iter().copied() {
-            let rule = self.essential(&label::dhcp(server));
+            let rule = self.essential(&label::dhcp(server), Some(Step::Dhcp));
             for address in self.addresses_of(server) {
                 let port = if address.is_ipv4() { DHCP4 } else { DHCP6 };
                 self.endpoint(address, (UDP, port), lasting(rule));
             }
         }
         if self.group.gateway_access {
-            let rule = self.essential(label::GATEWAY);
+            let rule = self.essential(label::GATEWAY, None);
             // Addresses of loopback never come from outside, and go nowhere.
             for address in self.own.iter().filter(|address| !address.is_loopback() && !address.is_unspecified()) {
                 self.prefix((*address).into(), (self.number | INBOUND, 0, 0), rule);
@@ -113,7 +113,7 @@ impl Compiler<'_, '_> {
     /// What the rules open, and what names stand for now.
     fn rules(&mut self) {
         for rule in &self.group.rules {
-            let number = self.numbers.number(self.number, &label::destination(rule));
+            let number = self.numbers.number(self.number, &label::destination(rule), rule.step);
             match &rule.target {
                 Target::Address(address) => {
                     for service in &rule.services {
@@ -129,7 +129,7 @@ impl Compiler<'_, '_> {
             }
         }
         for rule in &self.group.inbound {
-            let number = self.numbers.number(self.number, &label::inbound(rule));
+            let number = self.numbers.number(self.number, &label::inbound(rule), None);
             self.prefixes(rule.from, self.number | INBOUND, (&rule.services, number));
         }
     }
@@ -168,8 +168,8 @@ impl Compiler<'_, '_> {
         refuses(address, self.own.contains(&address), rule.allow_private)
     }
 
-    fn essential(&mut self, text: &str) -> u32 {
-        let rule = self.numbers.number(self.number, text);
+    fn essential(&mut self, text: &str, step: Option<Step>) -> u32 {
+        let rule = self.numbers.number(self.number, text, step);
         self.permits.infrastructure.insert(rule);
         rule
     }

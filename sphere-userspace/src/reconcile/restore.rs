@@ -62,7 +62,7 @@ impl Names {
             Target::Name(pattern) => {
                 let name = pattern.exact()?;
                 let text = label::destination(rule);
-                (text.len() > 248).then(|| (label::rule(0, &text).text, name.clone()))
+                (text.len() > 248).then(|| (label::rule(0, &text, None).text, name.clone()))
             }
             Target::Address(_) | Target::Cidr(_) => None,
         });

@@ -1,11 +1,13 @@
 //! Writes for people and machines: the model in [`Status`], a table or JSON of it.
 
 mod denied;
+mod devices;
 mod names;
 mod policy;
 mod status;
 mod store;
 mod table;
+mod usage;
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -13,13 +15,17 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 pub use denied::{Format, Live};
+pub use devices::write_devices;
 pub use policy::{policy_errors_json, policy_fingerprint, policy_json, write_policy};
 pub use status::Status;
 pub use table::write_status;
+pub use usage::{write_flows, write_rules};
 
+use crate::ladder::DevicesReport;
 use crate::names::{Explanation, NamesReport};
 use crate::policy::is_plain;
 use crate::store::{Answer, StoreInfo};
+use crate::usage::{FlowsReport, RulesReport};
 
 /// Writes one JSON object on a line of its own.
 ///
@@ -104,6 +110,33 @@ pub fn denied(answer: &Answer, format: Format) -> io::Result<()> {
 /// When standard output fails; a reader that went away is no error.
 pub fn store(info: &StoreInfo) -> io::Result<()> {
     quiet(store::write_store(&mut io::stdout().lock(), info))
+}
+
+/// Writes every device in a line, or all that is known of one.
+///
+/// # Errors
+///
+/// When standard output fails; a reader that went away is no error.
+pub fn devices(report: &DevicesReport, in_full: bool) -> io::Result<()> {
+    quiet(devices::write_devices(&mut io::stdout().lock(), report, in_full))
+}
+
+/// Writes the flows that are open.
+///
+/// # Errors
+///
+/// When standard output fails; a reader that went away is no error.
+pub fn flows(report: &FlowsReport) -> io::Result<()> {
+    quiet(usage::write_flows(&mut io::stdout().lock(), report))
+}
+
+/// Writes the rules with their hits.
+///
+/// # Errors
+///
+/// When standard output fails; a reader that went away is no error.
+pub fn rules(report: &RulesReport) -> io::Result<()> {
+    quiet(usage::write_rules(&mut io::stdout().lock(), report))
 }
 
 fn quiet(result: io::Result<()>) -> io::Result<()> {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use crate::policy::{
-    Diagnostic, DnsPolicy, Group, Interface, Policy, PolicyErrors, Target, Unlearned, UsedProfile, plain, wrap,
+    Diagnostic, DnsPolicy, Group, Interface, Policy, PolicyErrors, Step, Target, Unlearned, UsedProfile, plain, wrap,
 };
 
 /// Writes the policy: each group with what its devices may reach, and who may reach them.
@@ -168,6 +168,7 @@ fn group_json(group: &Group) -> Value {
             "services": strings(&rule.services),
             "origin": rule.origin.to_string(),
             "need": rule.need.word(),
+            "step": rule.step.map(Step::word),
             "purpose": rule.purpose,
             "allow_private": rule.allow_private,
             "any_type": rule.any_type,

@@ -2,8 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod follow;
-#[path = "../../src/snapshots.rs"]
-mod snapshots;
 mod store;
 
 use std::fs;
@@ -74,16 +72,6 @@ fn denied(store: &Path, arguments: &[&str]) -> Output {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-#[test]
-fn help_says_everything_in_80_columns() {
-    let commands: [&[&str]; 4] = [&["denied"], &["store"], &["store", "info"], &["store", "export"]];
-    for command in commands {
-        let mut sphere = Command::new(env!("CARGO_BIN_EXE_sphere"));
-        let output = sphere.args(command).arg("--help").env_clear().output().unwrap();
-        snapshots::check(&format!("{}-help.txt", command.join("-")), &text(&output.stdout));
-    }
 }
 
 #[test]

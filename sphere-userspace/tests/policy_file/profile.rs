@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sphere_userspace::policy::{Group, Need, Origin, Target};
+use sphere_userspace::policy::{Group, Need, Origin, Step, Target};
 
 use crate::{GOOD, invalid, lines, valid, with};
 
@@ -165,4 +165,39 @@ fn an_unknown_profile_is_answered_with_the_known_ones() {
     assert!(lines(invalid(&twice).diagnostics()).concat().contains("named twice"));
     let unused = with("profiles = [\"azure-sphere\"]\n", "");
     assert!(lines(invalid(&unused).diagnostics()).concat().contains("`azure-sphere`"));
+}
+
+#[test]
+fn steps_of_the_boot_chain_are_data_and_what_an_option_leaves_out_keeps_its_own() {
+    let full = group("hubs = [\"contoso\"]");
+    let step_of = |name: &str| {
+        let rule = full.rules.iter().find(|rule| rule.target.to_string() == name).unwrap();
+        rule.step.map(Step::word)
+    };
+    assert_eq!(step_of("www.msftconnecttest.com"), Some("connection-check"));
+    assert_eq!(step_of("prod.time.sphere.azure.net"), Some("time"));
+    assert_eq!(step_of("prod.deviceauth.sphere.azure.net"), Some("attestation"));
+    assert_eq!(step_of("contoso.azure-devices.net"), Some("application"));
+    assert_eq!(step_of("anse.azurewatson.microsoft.com"), None, "error reports stop nothing");
+    let left_out = |options: &str| -> Vec<(String, String)> {
+        let left_out = group(options).left_out.into_iter();
+        left_out.map(|left_out| (left_out.host, left_out.remedy)).collect()
+    };
+    let hubs = ["{}.azure-devices.net", "{}.device.azure-devices.net"]
+        .map(|host| (host.to_owned(), "add the first label of the name to `hubs` in [group.azure-sphere]".to_owned()));
+    assert_eq!(left_out(""), hubs);
+    let without_time = left_out("ntp = false");
+    let remedies = without_time.iter().filter(|(host, _)| NTP.contains(&host.as_str())).map(|(_, remedy)| remedy);
+    assert_eq!(remedies.collect::<Vec<_>>(), ["write `ntp = true` in [group.azure-sphere]"; 3]);
+    assert_eq!(without_time.len(), 5);
+}
+
+#[test]
+fn a_step_that_devices_do_not_take_there_is_refused() {
+    let rule = "[[group.allow]]\nhost = \"api.example.com\"\nports = [\"tcp/443\"]\nstep = \"dns\"\n";
+    let errors = invalid(&(using("") + rule));
+    assert_eq!(errors.diagnostics().len(), 1, "{errors:?}");
+    let rule = rule.replace("dns", "application");
+    let rules = valid(&(using("") + &rule)).groups.remove(0).rules;
+    assert_eq!(rules.first().and_then(|rule| rule.step), Some(Step::Application));
 }

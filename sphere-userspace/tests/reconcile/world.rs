@@ -43,6 +43,7 @@ pub(crate) fn rule(target: &str, services: &[&str]) -> Rule {
         allow_private: false,
         any_type: false,
         need: Need::Required,
+        step: None,
     }
 }
 
@@ -71,6 +72,7 @@ pub(crate) fn group(name: &str, subnets: &[&str], rules: Vec<Rule>) -> Group {
         gateway_access: false,
         rules,
         inbound: Vec::new(),
+        left_out: Vec::new(),
         profiles: Default::default(),
     }
 }
