@@ -173,6 +173,12 @@ macro_rules! family_tables {
             fn flow(&self, key: &<$family as Family>::FlowKey) -> Option<FlowValue> {
                 self.$flows.flows.get(key).copied()
             }
+            fn meet_flow(&mut self, key: &<$family as Family>::FlowKey, received: u32) -> Option<FlowValue> {
+                let known = self.$flows.flows.get_mut(key)?;
+                let before = *known;
+                known.received += u64::from(received);
+                Some(before)
+            }
             fn renew_flow(&mut self, key: &<$family as Family>::FlowKey, value: &FlowValue) -> bool {
                 let Some(known) = self.$flows.flows.get_mut(key) else { return false };
                 let mark = if value.mark == 0 { known.mark } else { value.mark };

@@ -132,7 +132,7 @@ fn room(key: &DeniedKey) -> Option<*mut u64> {
 ///
 /// The pointer is to a value of a table.
 #[inline(always)]
-unsafe fn increase(value: *mut u64, by: u64) {
+pub(crate) unsafe fn increase(value: *mut u64, by: u64) {
     // The target has no atomic types: they would need compare and exchange, which it lacks before its third version.
     // SAFETY: aligned, as values of tables are, and valid as the caller says.
     unsafe { asm!("lock *(u64 *)({value} + 0) += {by}", value = in(reg) value, by = in(reg) by, options(nostack)) };

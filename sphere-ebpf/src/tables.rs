@@ -15,6 +15,7 @@ use sphere_common::dns::{MAX_NAME_STEPS, MAX_STEPS};
 use sphere_common::family::{Family, V4, V6};
 use sphere_common::tables::{FamilyTables, Lessons, SlotRun, Tables};
 
+use crate::account::increase;
 use crate::maps::{
     CIDRS4, CIDRS6, DEVICES, ENDPOINTS4, ENDPOINTS6, FLOWS4, FLOWS6, FREE_DEVICES, LEARN_QUOTA, LESSON_COUNTERS, NAMES,
     PORTS, SEARCH, SIGHTING, SIGHTINGS, SLOTS4, SLOTS6, SUBNETS, workspace,
@@ -73,6 +74,18 @@ macro_rules! family_tables {
                 unsafe { $flows.get(key) }.copied()
             }
             #[inline(always)]
+            fn meet_flow(&mut self, key: &<$family as Family>::FlowKey, received: u32) -> Option<FlowValue> {
+                let known = $flows.get_ptr_mut(key)?;
+                // SAFETY: the pointer is to a live value of the table; a torn read mixes two states of one flow, either of
+                // which allowed it. The counter is only ever added to, at once, or begun anew with the flow.
+                unsafe {
+                    if received != 0 {
+                        increase(&raw mut (*known).received, u64::from(received));
+                    }
+                    Some(*known)
+                }
+            }
+            #[inline(always)]
             fn renew_flow(&mut self, key: &<$family as Family>::FlowKey, value: &FlowValue) -> bool {
                 let Some(known) = $flows.get_ptr_mut(key) else {
                     return false;
@@ -87,6 +100,7 @@ macro_rules! family_tables {
                     (*known).group = value.group;
                     (*known).state = value.state;
                     (*known).flags = value.flags;
+                    (*known).received = value.received;
                     if value.mark != 0 {
                         (*known).mark = value.mark;
                     }

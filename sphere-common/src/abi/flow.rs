@@ -147,5 +147,7 @@ pub struct FlowValue {
     pub begins: u32,
     /// Of a DNS query: hash of the asked name; of a connection to a resolver: [`crate::decide::stream::QueryStream`]; else 0.
     pub mark: u64,
+    /// Bytes of the frames that went to the device, link headers included, since it was opened.
+    pub received: u64,
 }
-assert_size!(FlowValue, 48);
+assert_size!(FlowValue, 56);

@@ -24,6 +24,8 @@ const DNS_FRAGMENTS: u64 = 1;
 #[repr(C)]
 pub(crate) struct Case<F: Family> {
     pub(super) flow: Flow<F::Address>,
+    /// Bytes that the packet brings the device, until its flow has counted them.
+    pub(super) uncounted: u32,
     /// The flow's entry, once it was found or opened.
     pub(super) known: FlowValue,
     pub(super) network: Network,
@@ -57,6 +59,7 @@ impl<F: Family> Default for Case<F> {
     fn default() -> Self {
         Self {
             flow: Flow::default(),
+            uncounted: 0,
             known: FlowValue::default(),
             network: Network::UNKNOWN,
             transport: Transport::UNKNOWN,
@@ -180,6 +183,7 @@ impl<F: Family> Case<F> {
             pad: [0; 2],
             begins: 0,
             mark: 0,
+            received: u64::from(self.uncounted),
         };
         outcome
     }

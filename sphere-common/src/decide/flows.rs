@@ -40,20 +40,25 @@ pub fn idle(timeouts: &Timeouts, (protocol, kind, peer_port_be): (u8, u8, u16), 
     Ticks::from(idle)
 }
 
-/// Finds the flow of the case, when it has not ended, and notes its entry there.
+/// Finds the flow of the case, when it has not ended, and notes its entry there. The first flow that is found has the
+/// packet counted.
 // A frame of its own: BPF programs have 512 bytes of stack in all.
 #[inline(never)]
 pub(super) fn find<F: Family, T: Tables + FamilyTables<F>>(
-    tables: &T,
+    tables: &mut T,
     context: &Context<'_>,
     case: &mut Case<F>,
 ) -> bool {
     let key = F::flow_key(case.flow);
-    let Some(found) = FamilyTables::<F>::flow(tables, &key) else {
+    let Some(found) = FamilyTables::<F>::meet_flow(tables, &key, case.uncounted) else {
         return false;
     };
     case.known = found;
-    context.now < found.ends
+    if context.now >= found.ends {
+        return false;
+    }
+    case.uncounted = 0;
+    true
 }
 
 /// Notes that the known flow was seen, in this state. Writes at most once a second unless the state changes.

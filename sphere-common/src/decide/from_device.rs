@@ -37,6 +37,7 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     };
     case.flow.device = source;
     case.flow.peer = destination;
+    case.uncounted = 0;
     case.membership = subnet::find::<F, T>(tables, context, source, &mut case.group);
     match case.membership {
         Membership::Device => {}
@@ -104,7 +105,7 @@ fn attributed<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
             connectionless(tables, context, case, policy_port_be)
         }
         Kind::EchoReply => case.pass_known(tables, context, Reason::Flow).unwrap_or(Outcome::deny(Reason::Icmp)),
-        Kind::Error => related::judge::<F, P, T>((&*packet, &*tables), context, case, Direction::Ingress),
+        Kind::Error => related::judge::<F, P, T>((&*packet, &mut *tables), context, case, Direction::Ingress),
         Kind::Discovery => Outcome::pass(Reason::NeighborDiscovery, 0),
         Kind::Control => Outcome::deny(policy::denial::<F>(context, case.peer(0), Reason::Destination)),
     }

@@ -19,7 +19,7 @@ use crate::verdict::Reason;
 /// Notes in the case what a segment from a device is in the stream of its queries.
 #[inline(never)]
 fn place<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
-    (packet, tables): (&P, &T),
+    (packet, tables): (&P, &mut T),
     context: &Context<'_>,
     case: &mut Case<F>,
 ) {

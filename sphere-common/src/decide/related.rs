@@ -16,7 +16,7 @@ use crate::verdict::{Direction, Reason};
 /// Passes an error about a packet of a flow that is allowed. The quoted packet must have been the device's own.
 #[inline(always)]
 pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
-    (packet, tables): (&P, &T),
+    (packet, tables): (&P, &mut T),
     context: &Context<'_>,
     case: &mut Case<F>,
     direction: Direction,

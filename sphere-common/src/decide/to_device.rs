@@ -37,6 +37,7 @@ pub(super) fn judge<F: Family, P: Packet, T: Tables + FamilyTables<F>>(
     };
     case.flow.device = destination;
     case.flow.peer = source;
+    case.uncounted = packet.frame_bytes();
     match subnet::find::<F, T>(tables, context, destination, &mut case.group) {
         Membership::Device => {}
         Membership::Elsewhere | Membership::Foreign => {

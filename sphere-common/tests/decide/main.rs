@@ -21,6 +21,26 @@ fn allowed_endpoint_passes_and_its_replies_too() {
 }
 
 #[test]
+fn flow_counts_what_it_brings_its_device() {
+    let mut gateway = Gateway::new();
+    gateway.allow(6, 443, NEVER);
+    gateway.out(&tcp(OUT, HTTPS, Flags::Syn));
+    let frames = [tcp(HTTPS, OUT, Flags::SynAck), tcp(HTTPS, OUT, Flags::Ack), tcp(HTTPS, OUT, Flags::Fin)];
+    for frame in &frames {
+        assert_eq!(gateway.back(frame), Reason::Reply);
+        gateway.out(&tcp(OUT, HTTPS, Flags::Ack));
+    }
+    gateway.back(&tcp(HTTPS, (DEVICE, 40001), Flags::Syn));
+    let received = |gateway: &Gateway| gateway.tables.flows4.flows.values().map(|flow| flow.received).sum::<u64>();
+    assert_eq!(received(&gateway), frames.iter().map(|frame| frame.len() as u64).sum::<u64>());
+    let mut gateway = Gateway::new();
+    gateway.allow_inbound(8080);
+    let opening = tcp((STRANGER, 1), (DEVICE, 8080), Flags::Syn);
+    assert_eq!(gateway.back(&opening), Reason::Inbound);
+    assert_eq!(received(&gateway), opening.len() as u64, "the packet that opens it counts too");
+}
+
+#[test]
 fn other_port_other_host_and_other_protocol_are_denied() {
     let mut gateway = Gateway::new();
     gateway.allow(6, 443, NEVER);

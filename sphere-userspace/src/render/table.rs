@@ -195,9 +195,26 @@ pub(super) fn span(seconds: u64) -> String {
     }
 }
 
+/// Bytes as people say them: at most four digits, and a unit (IEC 80000-13).
+pub(super) fn amount(bytes: u64) -> String {
+    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let mut units = UNITS.iter();
+    let (mut number, mut unit) = (bytes, units.next());
+    while number >= 10_000 {
+        (number, unit) = (number / 1024, units.next());
+    }
+    format!("{number} {}", unit.unwrap_or(&"B"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_have_at_most_four_digits() {
+        let amounts = [0, 9_999, 10_000, 20_971_520, u64::MAX].map(amount);
+        assert_eq!(amounts, ["0 B", "9999 B", "9 KiB", "20 MiB", "15 EiB"]);
+    }
 
     #[test]
     fn spans_are_short() {

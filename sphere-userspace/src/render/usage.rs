@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::table::{section, span, table};
+use super::table::{amount, section, span, table};
 use crate::usage::{FlowReport, FlowsReport, RuleReport, RulesReport, SharedAddress};
 
 /// Writes the flows of each device.
@@ -22,7 +22,7 @@ pub fn write_flows(output: &mut impl Write, report: &FlowsReport) -> io::Result<
         let group = first.group.as_deref().unwrap_or("no group");
         let open = if flows.len() == 1 { "flow".to_owned() } else { "flows".to_owned() };
         writeln!(output, "{} ({group}): {} {open}", first.device, flows.len())?;
-        let mut rows = table(&["peer", "service", "state", "age", "idle", "name and rule"], &[3, 4]);
+        let mut rows = table(&["peer", "service", "state", "received", "age", "idle", "name and rule"], &[3, 4, 5]);
         for flow in flows {
             rows.add_row(flow_row(flow));
         }
@@ -33,7 +33,7 @@ pub fn write_flows(output: &mut impl Write, report: &FlowsReport) -> io::Result<
     Ok(())
 }
 
-fn flow_row(flow: &FlowReport) -> [String; 6] {
+fn flow_row(flow: &FlowReport) -> [String; 7] {
     let is_inbound = flow.direction == "to-device";
     let port = if is_inbound { flow.device_port } else { flow.peer_port };
     let rule = match (&flow.rule, flow.audited) {
@@ -47,6 +47,7 @@ fn flow_row(flow: &FlowReport) -> [String; 6] {
         flow.peer.to_string(),
         format!("{}/{port}", flow.protocol),
         flow.state.to_owned(),
+        amount(flow.received_bytes),
         span(flow.age_seconds),
         span(flow.idle_seconds),
         name.map_or_else(|| rule.clone(), |name| format!("{name}, {rule}")),

@@ -1,4 +1,5 @@
-//! What is open now: schema `sphere.flows/1`. The kernel counts no bytes for single flows, so none are told.
+//! What is open now: schema `sphere.flows/1`. The kernel counts what each flow brings its device; what a device sends is
+//! counted by rule only, since an allowed TCP segment of it costs no look-up of its flow.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -85,6 +86,8 @@ pub struct FlowReport {
     pub rule: Option<String>,
     /// Whether it passes only because its group is in audit mode.
     pub audited: bool,
+    /// Bytes of the frames that went to the device.
+    pub received_bytes: u64,
     /// Seconds since its first packet.
     pub age_seconds: u64,
     /// Seconds since its latest packet, which is noted once a second; of TCP, since the latest to the device.
@@ -136,6 +139,7 @@ fn report(flow: &OpenFlow, inspection: &Inspection, names: &BTreeMap<IpAddr, Vec
         direction: if is_inbound { "to-device" } else { "from-device" },
         rule: inspection.rule(value.rule),
         audited: value.flags & flow_flags::AUDITED != 0,
+        received_bytes: value.received,
         age_seconds: seconds(value.created),
         idle_seconds: seconds(value.last_seen),
     }
@@ -182,6 +186,7 @@ mod tests {
                 group: 3,
                 created: 100,
                 last_seen: 190,
+                received: 1_048_576 * u64::from(port % 7),
                 ..FlowValue::default()
             },
         };

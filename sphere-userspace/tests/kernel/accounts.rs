@@ -7,7 +7,7 @@ use sphere_common::abi::DENIED_PER_DEVICE;
 use sphere_common::verdict::{Reason, Verdict};
 
 use crate::Random;
-use crate::corpus::DEVICE;
+use crate::corpus::{ALLOWED, DEVICE};
 use crate::machine::{Machine, Program};
 
 fn syn(from: [u8; 4], to: [u8; 4], port: u16) -> Vec<u8> {
@@ -56,4 +56,27 @@ fn every_denied_packet_is_in_an_account() {
     let line = accounts.iter().find(|(key, _)| key.peer[12..] == [192, 0, 2, 1]).unwrap();
     assert_eq!((line.1.packets, line.0.protocol, line.0.peer_port_be), (1000, 6, 23_u16.to_be_bytes()));
     assert!(others.iter().all(|(key, _)| key.peer == [0; 16] && key.protocol == 0));
+}
+
+#[test]
+#[ignore = "root: loads programs and runs them in the kernel"]
+fn a_flow_counts_what_it_brings_its_device() {
+    let mut machine = Machine::new(Program::Xdp, true);
+    let mut expected = BTreeMap::new();
+    for port in [1000, 1001] {
+        machine.switch_to(Program::Xdp);
+        let mut frame = Vec::new();
+        let out = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4(DEVICE, ALLOWED, 64).tcp(port, 443, 1, 1);
+        out.syn().write(&mut frame, &[]).unwrap();
+        assert_eq!(machine.compare("SYN", &frame), Some(Reason::Endpoint));
+        machine.switch_to(Program::Egress);
+        for bytes in [0, 1000, usize::from(port)] {
+            let mut frame = Vec::new();
+            let back = PacketBuilder::ethernet2([4; 6], [2; 6]).ipv4(ALLOWED, DEVICE, 64).tcp(443, port, 1, 1).ack(2);
+            back.write(&mut frame, &vec![0; bytes]).unwrap();
+            assert_eq!(machine.compare("segment", &frame), Some(Reason::Reply));
+            *expected.entry(port).or_default() += frame.len() as u64;
+        }
+    }
+    assert_eq!(machine.received(), expected);
 }

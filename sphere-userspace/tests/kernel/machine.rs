@@ -1,6 +1,6 @@
 //! One program in the kernel beside the host's deciding code, with the same tables.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
@@ -9,8 +9,8 @@ use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use sphere_common::abi::{
     self, Cidr4Data, Cidr6Data, Config, DeniedKey, DeniedValue, Endpoint4Key, Endpoint6Key, EndpointValue, Event,
-    NEVER, NameKeyData, NameValue, Port, REFUSED, Reserved4, Service, Subnet4, Subnet6, SubnetValue, Timeouts,
-    Unjudged, config_flags, endpoint_flags, group_flags, name_flags,
+    Flow4Key, FlowValue, NEVER, NameKeyData, NameValue, Port, REFUSED, Reserved4, Service, Subnet4, Subnet6,
+    SubnetValue, Timeouts, Unjudged, config_flags, endpoint_flags, group_flags, name_flags,
 };
 use sphere_common::decide::{Context, Decision, Errand, Workspace, egress, errand, ingress};
 use sphere_common::host::{HostTables, cidr_bits4, cidr_bits6};
@@ -102,7 +102,9 @@ pod!(
     PodName(NameKeyData),
     PodNameValue(NameValue),
     PodDeniedKey(DeniedKey),
-    PodDeniedValue(DeniedValue)
+    PodDeniedValue(DeniedValue),
+    PodFlow4(Flow4Key),
+    PodFlowValue(FlowValue)
 );
 
 /// A loaded program and the host's tables.
@@ -350,6 +352,18 @@ impl Machine {
             .chain(v6.map(|(key, _)| (key.address.to_vec(), u16::from_be_bytes(key.port_be), key.protocol)))
             .collect();
         assert_eq!(kernel, host, "kernel and host have learned different things");
+        kernel
+    }
+
+    /// What flows have brought their devices, on both sides: bytes by port of the device.
+    pub(crate) fn received(&mut self) -> BTreeMap<u16, u64> {
+        let table =
+            HashMap::<_, PodFlow4, PodFlowValue>::try_from(self.ebpf.map_mut(abi::map::FLOWS4).unwrap()).unwrap();
+        let flows = table.iter().map(Result::unwrap).map(|(key, value)| (key.0, value.0));
+        let of = |(key, value): (Flow4Key, FlowValue)| (u16::from_be_bytes(key.device_port_be), value.received);
+        let kernel: BTreeMap<_, _> = flows.map(of).collect();
+        let host = self.tables.flows4.flows.iter().map(|(key, value)| of((*key, *value))).collect();
+        assert_eq!(kernel, host, "kernel and host have counted different things");
         kernel
     }
 
