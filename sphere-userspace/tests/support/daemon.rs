@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use super::{scratch, sphere};
 
 /// Longest that anything in these tests may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A policy for one port and one group; `more` is added at the end.
 pub(crate) fn policy(interface: &str, more: &str) -> String {
