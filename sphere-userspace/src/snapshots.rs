@@ -9,6 +9,11 @@ const COLUMNS: usize = 80;
 
 /// Compares what is printed with the file of this name; text for people must fit.
 pub(crate) fn check(name: &str, printed: &str) {
+    check_columns(name, printed, COLUMNS);
+}
+
+/// The same, where a terminal has so many columns.
+pub(crate) fn check_columns(name: &str, printed: &str, columns: usize) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(name);
     if std::env::var_os("SPHERE_WRITE_SNAPSHOTS").is_some() {
         std::fs::write(&path, printed).expect("the snapshot can be written");
@@ -16,7 +21,7 @@ pub(crate) fn check(name: &str, printed: &str) {
     let kept = std::fs::read_to_string(&path).expect("the snapshot is there");
     assert_eq!(printed, kept, "{name} differs from what is kept");
     if !name.ends_with(".json") {
-        let wide = printed.lines().find(|line| line.chars().count() > COLUMNS);
-        assert_eq!(wide, None, "wider than {COLUMNS} columns");
+        let wide = printed.lines().find(|line| line.chars().count() > columns);
+        assert_eq!(wide, None, "wider than {columns} columns");
     }
 }

@@ -3,6 +3,7 @@
 use std::process::{ExitCode, Termination};
 
 use super::denied::Backwards;
+use super::top::TopError;
 use crate::daemon::DaemonError;
 use crate::datapath::DatapathError;
 use crate::names::QueryError;
@@ -54,6 +55,9 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
         return Exit::Policy;
     }
     if error.downcast_ref::<QueryError>().is_some() || error.downcast_ref::<Backwards>().is_some() {
+        return Exit::Usage;
+    }
+    if matches!(error.downcast_ref::<TopError>(), Some(TopError::NoTerminal)) {
         return Exit::Usage;
     }
     let of_export = match error.downcast_ref::<ExportError>() {
@@ -135,6 +139,7 @@ mod tests {
         }
         let within = DaemonError::from(DatapathError::NoObject);
         assert_eq!(exit_of(&anyhow::Error::new(within).context("cannot run")), Exit::Environment);
+        assert_eq!(exit_of(&anyhow::Error::new(TopError::NoTerminal)), Exit::Usage);
         assert_eq!(exit_of(&anyhow::anyhow!("what")), Exit::Failure);
     }
 }

@@ -10,10 +10,12 @@ mod names;
 mod run;
 mod status;
 mod store;
+mod top;
 mod usage;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -130,6 +132,18 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Watch rates, denials, names, tables and losses in a terminal; needs no daemon
+    Top {
+        /// Seconds between two readings
+        #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        interval: u64,
+        /// Print one page after one interval, for which no terminal is needed
+        #[arg(long)]
+        once: bool,
+        /// Directory of the pins
+        #[arg(long, value_name = "DIR", default_value = DEFAULT_PIN_ROOT)]
+        pin_root: PathBuf,
+    },
     /// End enforcement: take the programs off every interface and remove the pins
     Detach {
         /// Directory of the pins
@@ -158,6 +172,7 @@ impl Arguments {
             Command::Devices { address, pin_root, json } => devices::run(&pin_root, address, json),
             Command::Flows { device, to, pin_root, json } => usage::flows(&pin_root, (device, to.as_deref()), json),
             Command::Rules { unused, pin_root, json } => usage::rules(&pin_root, unused, json),
+            Command::Top { interval, once, pin_root } => top::run(&pin_root, Duration::from_secs(interval), once),
             Command::Detach { pin_root } => detach::run(&pin_root),
         }
     }

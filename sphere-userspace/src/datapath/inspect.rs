@@ -87,6 +87,19 @@ pub fn inspect(pin_root: &Path) -> Result<Inspection, DatapathError> {
     })
 }
 
+/// Reads the flows alone that are open under a root.
+///
+/// # Errors
+///
+/// [`DatapathError::NotPinned`] when nothing is, or when a table cannot be read.
+pub fn open_flows(pin_root: &Path, clock: &Clock) -> Result<Vec<OpenFlow>, DatapathError> {
+    let pins = Pins::new(pin_root);
+    if !pins.exist() {
+        return Err(DatapathError::NotPinned { pin_root: pin_root.to_owned() });
+    }
+    flows(&Maps::open(&pins)?, clock.ticks_at(monotonic::now()))
+}
+
 fn flows(maps: &Maps, now: Ticks) -> Result<Vec<OpenFlow>, DatapathError> {
     let mut flows = Vec::new();
     let mut add = |kind: u8, value: &FlowValue, (device, peer): (IpAddr, IpAddr), ports: [[u8; 2]; 2], protocol: u8| {

@@ -47,7 +47,7 @@ pub use attach::PortSpec;
 pub use batch::Dump;
 pub use denied::{Account, Accounts};
 pub use error::DatapathError;
-pub use inspect::{Inspection, OpenFlow, inspect};
+pub use inspect::{Inspection, OpenFlow, inspect, open_flows};
 pub use kernel::Kernel;
 pub use keys::{Cidr4Key, Cidr6Key, NameKey, SubnetTrieKey};
 pub use learned::Exchange;

@@ -43,7 +43,7 @@ pub struct ProgramState {
 }
 
 /// A group of devices.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupState {
     /// Its number.
     pub number: u32,
@@ -84,7 +84,7 @@ pub struct RuleState {
 }
 
 /// Everything that is pinned.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// Pin root.
     pub pin_root: PathBuf,

@@ -7,6 +7,7 @@ mod policy;
 mod status;
 mod store;
 mod table;
+mod top;
 mod usage;
 
 use std::fmt::Write as _;
@@ -19,12 +20,14 @@ pub use devices::write_devices;
 pub use policy::{policy_errors_json, policy_fingerprint, policy_json, write_policy};
 pub use status::Status;
 pub use table::write_status;
+pub use top::{Colours, draw as draw_top, write_page};
 pub use usage::{write_flows, write_rules};
 
 use crate::ladder::DevicesReport;
 use crate::names::{Explanation, NamesReport};
 use crate::policy::is_plain;
 use crate::store::{Answer, StoreInfo};
+use crate::top::Frame;
 use crate::usage::{FlowsReport, RulesReport};
 
 /// Writes one JSON object on a line of its own.
@@ -137,6 +140,21 @@ pub fn flows(report: &FlowsReport) -> io::Result<()> {
 /// When standard output fails; a reader that went away is no error.
 pub fn rules(report: &RulesReport) -> io::Result<()> {
     quiet(usage::write_rules(&mut io::stdout().lock(), report))
+}
+
+/// Writes what happens now as one page.
+///
+/// # Errors
+///
+/// When standard output fails; a reader that went away is no error.
+pub fn top_page(frame: &Frame) -> io::Result<()> {
+    quiet(top::write_page(&mut io::stdout().lock(), frame))
+}
+
+/// Whether colours are wanted: not where `NO_COLOR` is set to anything (<https://no-color.org>).
+#[must_use]
+pub fn colours() -> Colours {
+    Colours::wanted(std::env::var_os("NO_COLOR").as_deref())
 }
 
 fn quiet(result: io::Result<()>) -> io::Result<()> {
