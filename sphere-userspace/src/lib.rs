@@ -17,4 +17,5 @@ pub mod resolve;
 #[cfg(test)]
 mod snapshots;
 pub mod store;
+pub mod suggest;
 pub mod usage;
