@@ -17,5 +17,6 @@ pub mod resolve;
 #[cfg(test)]
 mod snapshots;
 pub mod store;
+pub mod suggest;
 pub mod top;
 pub mod usage;

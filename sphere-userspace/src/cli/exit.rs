@@ -2,7 +2,7 @@
 
 use std::process::{ExitCode, Termination};
 
-use super::denied::Backwards;
+use super::filter::Backwards;
 use super::top::TopError;
 use crate::daemon::DaemonError;
 use crate::datapath::DatapathError;

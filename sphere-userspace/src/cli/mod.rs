@@ -5,11 +5,13 @@ mod denied;
 mod detach;
 mod devices;
 mod exit;
+mod filter;
 mod follow;
 mod names;
 mod run;
 mod status;
 mod store;
+mod suggest;
 mod top;
 mod usage;
 
@@ -90,6 +92,8 @@ enum Command {
     },
     /// Show what was denied: how often, since when and why; needs no daemon
     Denied(denied::Options),
+    /// Suggest what the policy would have to say to allow what was denied
+    Suggest(suggest::Options),
     /// Show the files of the store, or write what they have to another
     #[command(subcommand)]
     Store(store::StoreCommand),
@@ -168,6 +172,7 @@ impl Arguments {
                 names::explanation(&pin_root, (device, &target), json)
             }
             Command::Denied(options) => denied::run(options),
+            Command::Suggest(options) => suggest::run(options),
             Command::Store(command) => store::run(command),
             Command::Devices { address, pin_root, json } => devices::run(&pin_root, address, json),
             Command::Flows { device, to, pin_root, json } => usage::flows(&pin_root, (device, to.as_deref()), json),

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use clap::{Args, Subcommand};
 
 use super::Exit;
-use super::denied::{Backwards, time};
+use super::filter::{Backwards, time};
 use crate::render;
 use crate::store::{self, DEFAULT_DIRECTORY, Filter};
 

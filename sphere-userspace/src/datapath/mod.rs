@@ -4,6 +4,7 @@
 //! in here decides what the tables should hold, and nothing that Sphere did not create is detached, deleted or
 //! overwritten.
 
+mod allocator;
 mod apply;
 mod attach;
 mod batch;
@@ -43,6 +44,7 @@ mod tc;
 mod traces;
 mod undo;
 
+pub use allocator::share_arenas;
 pub use attach::PortSpec;
 pub use batch::Dump;
 pub use denied::{Account, Accounts};

@@ -15,6 +15,11 @@ use super::{
 const SHIPPED: &[(&str, &str)] =
     &[("azure-sphere", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../profiles/azure-sphere.toml")))];
 
+/// Names of the profiles that ship with the daemon.
+pub(super) fn shipped() -> impl Iterator<Item = &'static str> {
+    SHIPPED.iter().map(|(name, _)| *name)
+}
+
 /// The text of the profile of this name, or at this path below `directory`.
 pub(super) fn find(directory: Option<&Path>, name: &Located<&str>, findings: &mut Findings) -> Option<Arc<Source>> {
     match SHIPPED.iter().find(|(shipped, _)| *shipped == name.value) {
@@ -24,7 +29,7 @@ pub(super) fn find(directory: Option<&Path>, name: &Located<&str>, findings: &mu
 }
 
 fn in_file(directory: Option<&Path>, name: &Located<&str>, findings: &mut Findings) -> Option<Arc<Source>> {
-    let known: Vec<&str> = SHIPPED.iter().map(|(shipped, _)| *shipped).collect();
+    let known: Vec<&str> = shipped().collect();
     let is_path = name.value.contains(['/', '.']);
     let (Some(directory), true) = (directory, is_path) else {
         let remedy = format!("use one of: {}; or the path of a profile file", known.join(", "));

@@ -142,7 +142,7 @@ pub(super) fn host(value: &Value<'_>, findings: &mut Findings) -> Option<NamePat
 
 /// Whether names are registered below the name, as below `co.uk` or `com.au`: a short label below a country. The list of
 /// such names changes every week, so this only tells what is worth a look.
-fn is_like_a_registry(name: &DomainName) -> bool {
+pub(crate) fn is_like_a_registry(name: &DomainName) -> bool {
     let labels: Vec<&str> = name.labels().collect();
     matches!(labels.as_slice(), [second, country] if second.len() <= 3 && country.len() == 2)
 }

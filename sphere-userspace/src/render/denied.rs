@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use sphere_common::verdict::{Reason, Verdict};
 
 pub use self::live::Live;
-use self::remedy::remedy;
+pub(super) use self::remedy::remedy;
 use self::row::{Row, is_address, service};
 use super::json_text;
 use super::table::{span, table, write_narrow};

@@ -6,6 +6,7 @@ mod names;
 mod policy;
 mod status;
 mod store;
+mod suggest;
 mod table;
 mod top;
 mod usage;
@@ -27,6 +28,7 @@ use crate::ladder::DevicesReport;
 use crate::names::{Explanation, NamesReport};
 use crate::policy::is_plain;
 use crate::store::{Answer, StoreInfo};
+use crate::suggest::Suggestions;
 use crate::top::Frame;
 use crate::usage::{FlowsReport, RulesReport};
 
@@ -113,6 +115,24 @@ pub fn denied(answer: &Answer, format: Format) -> io::Result<()> {
 /// When standard output fails; a reader that went away is no error.
 pub fn store(info: &StoreInfo) -> io::Result<()> {
     quiet(store::write_store(&mut io::stdout().lock(), info))
+}
+
+/// Writes suggestions as parts of a policy.
+///
+/// # Errors
+///
+/// When standard output fails; a reader that went away is no error.
+pub fn suggestions(suggestions: &Suggestions) -> io::Result<()> {
+    quiet(suggest::write_policy_lines(&mut io::stdout().lock(), suggestions))
+}
+
+/// Writes suggestions as JSON, one object a line.
+///
+/// # Errors
+///
+/// When standard output fails; a reader that went away is no error.
+pub fn suggestions_json(suggestions: &Suggestions) -> io::Result<()> {
+    quiet(suggest::write_json(&mut io::stdout().lock(), suggestions))
 }
 
 /// Writes every device in a line, or all that is known of one.

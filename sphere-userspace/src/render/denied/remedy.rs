@@ -3,7 +3,7 @@
 use sphere_common::verdict::Reason;
 
 /// What would have to change; nothing for reasons why packets pass. `none in the policy`: no rule can allow it.
-pub(super) const fn remedy(reason: Reason) -> Option<&'static str> {
+pub(in crate::render) const fn remedy(reason: Reason) -> Option<&'static str> {
     Some(match reason {
         Reason::Endpoint
         | Reason::Cidr
