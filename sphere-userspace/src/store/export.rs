@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -62,6 +63,12 @@ pub enum ExportError {
         /// Why.
         source: ParquetError,
     },
+    /// There is something else in the place of the file.
+    #[error("{} is there and no file: name another one", path.display())]
+    NoFile {
+        /// What is there.
+        path: PathBuf,
+    },
 }
 
 /// What was written.
@@ -73,12 +80,17 @@ pub struct Exported {
     pub left_out: Vec<String>,
 }
 
-/// Writes what the store has between the times of a filter to a file, and replaces the file if it is there.
+/// Writes what the store has between the times of a filter to a file, and replaces the file if it is there. Nothing but a
+/// file is replaced; the new one is for its owner only, as what is in it is.
 ///
 /// # Errors
 ///
 /// When the store cannot be read or the file not be written; then the file is as it was.
 pub fn export(directory: &Path, filter: &Filter, path: &Path) -> Result<Exported, ExportError> {
+    // Of a link it is asked itself, not what it leads to.
+    if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(ExportError::NoFile { path: path.to_owned() });
+    }
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(format!(".{}.part", std::process::id()));
     let unfinished = PathBuf::from(unfinished);
@@ -95,7 +107,7 @@ pub fn export(directory: &Path, filter: &Filter, path: &Path) -> Result<Exported
 fn write(directory: &Path, filter: &Filter, path: &Path) -> Result<Exported, ExportError> {
     let failed = |source| ExportError::Write { path: path.to_owned(), source };
     let spoiled = |source| ExportError::Parquet { path: path.to_owned(), source };
-    let file = File::create_new(path).map_err(failed)?;
+    let file = File::options().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
     let whole = file.try_clone().map_err(failed)?;
     let schema = Arc::new(parse_message_type(SCHEMA).map_err(spoiled)?);
     let properties = WriterProperties::builder()

@@ -1,6 +1,7 @@
 //! `sphere store`: what the files are, and what is taken out of them.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -48,4 +49,19 @@ fn no_store_and_no_place_for_the_file_end_with_what_is_wrong() {
         output.status.code() == Some(1) && text(&output.stderr).contains("cannot write /nonexistent/"),
         "{output:?}"
     );
+}
+
+#[test]
+fn an_export_replaces_files_only() {
+    let place = Place::with("device", &[denial(5, 7, Reason::Destination, 12)]);
+    let (file, link) = (place.0.join("out.parquet"), place.0.join("link"));
+    fs::write(&file, "what was there").unwrap();
+    symlink(&file, &link).unwrap();
+    for other in [link.as_path(), place.0.as_path()] {
+        let output = store(&["export", "--parquet", other.to_str().unwrap()], &place);
+        assert!(output.status.code() == Some(2) && text(&output.stderr).contains("no file"), "{output:?}");
+    }
+    assert_eq!(fs::read_to_string(&link).unwrap(), "what was there");
+    assert!(store(&["export", "--parquet", file.to_str().unwrap()], &place).status.success());
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
 }
