@@ -1,6 +1,6 @@
 //! A DNS message being read: its question, its answers, and what the addresses in them open.
 //!
-//! [`super::query`] judges what a device asks, [`super::answer`] what it is told. Only the asked name counts, which stands
+//! `query` judges what a device asks, `answer` what it is told. Only the asked name counts, which stands
 //! in the question; aliases in between may lead anywhere.
 
 use super::Context;

@@ -3,8 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod place;
-#[path = "../../src/snapshots.rs"]
-mod snapshots;
 
 use std::net::IpAddr;
 
@@ -178,12 +176,6 @@ fn what_is_suggested_is_accepted_and_allows_what_was_denied() {
 
     let again = text(&place.suggest(&["--config", &config, "--records", &records]).stdout);
     assert!(again.starts_with("# nothing to suggest\n") && again.contains("# already-allowed"), "{again}");
-}
-
-#[test]
-fn help_says_everything_in_80_columns() {
-    let output = Place::new("help").run(&["suggest", "--help"]);
-    snapshots::check("suggest-help.txt", &text(&output.stdout));
 }
 
 #[test]
