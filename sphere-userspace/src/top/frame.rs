@@ -124,7 +124,7 @@ fn notices(earlier: &Sample, later: &Sample) -> Vec<String> {
     let unprotected = later.snapshot.ports.iter().filter_map(|port| Some((&port.interface, port.unprotected()?)));
     notices.extend(unprotected.map(|(interface, why)| format!("{interface} is unprotected: {why}")));
     if !later.snapshot.running {
-        notices.push("no daemon runs: the tables are enforced as they stand, and no name is asked for".to_owned());
+        notices.push("no daemon runs: the tables stay enforced, and no name is asked for".to_owned());
     }
     notices.extend(later.silence.clone());
     if let Some(store) = &later.store {

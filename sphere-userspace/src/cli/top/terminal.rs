@@ -75,7 +75,7 @@ pub(super) fn show(mut source: Source, first: Sample, interval: Duration) -> Res
                 (earlier, problem) = (later, None);
             }
             // The pins may come back: an upgrade of the daemon replaces them.
-            Err(error) => problem = Some(format!("cannot read what is pinned: {error}")),
+            Err(error) => problem = Some(error.to_string()),
         }
     }
     Ok(())

@@ -24,6 +24,8 @@ use crate::top::{Controls, Frame, Order, View};
 const PAGE: u16 = 80;
 /// Lines of a table on a page, its header among them.
 const PAGE_LINES: usize = 11;
+/// Stands below what keeps newer figures away.
+const OLD: &str = "nothing newer could be read: all figures are of before";
 /// Notices on the screen.
 const NOTICES: usize = 3;
 /// Lines that a screen must have for the names of the views, and for the keys.
@@ -66,8 +68,12 @@ pub fn draw(buffer: &mut Buffer, (frame, problem): (&Frame, Option<&str>), contr
         line(buffer, area, last, (&keys, Style::new().add_modifier(Modifier::DIM)));
         area.height = area.height.saturating_sub(1);
     }
-    let notices = problem.into_iter().chain(frame.notices.iter().map(String::as_str));
-    for notice in notices.take(NOTICES) {
+    let notices: Vec<&str> = match problem {
+        // What was worth a notice then need not hold any more.
+        Some(problem) => vec![problem, OLD],
+        None => frame.notices.iter().map(String::as_str).collect(),
+    };
+    for notice in notices.into_iter().take(NOTICES) {
         let bold = Tone::Alarms.style(colours).add_modifier(Modifier::BOLD);
         line(buffer, area, 0, (&format!("! {notice}"), bold));
         cut_above(&mut area, 1);

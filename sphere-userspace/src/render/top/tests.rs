@@ -111,6 +111,17 @@ fn nothing_that_names_say_acts_on_the_terminal() {
 }
 
 #[test]
+fn figures_that_are_old_are_said_to_be() {
+    let mut frame = frame();
+    frame.notices = vec!["no daemon runs".to_owned()];
+    let mut buffer = Buffer::empty(Rect::new(0, 0, 80, 24));
+    draw(&mut buffer, (&frame, Some("nothing is enforced from /x")), &Controls::default(), Colours::Some);
+    let text = lines(&buffer);
+    assert_eq!(text[2..4], ["! nothing is enforced from /x".to_owned(), format!("! {OLD}")]);
+    assert!(text[4].starts_with("PACKETS"), "{text:?}");
+}
+
+#[test]
 fn the_order_that_was_chosen_is_that_of_the_lines() {
     let frame = frame();
     let mut controls = shown(View::Devices);
