@@ -134,10 +134,6 @@ impl<D: Datapath> Core<D> {
     ///
     /// As [`Core::begin`].
     pub fn reload(&mut self, mut policy: Policy) -> Result<(), DaemonError> {
-        let fixed = |policy: &Policy| {
-            let Policy { limits, daemon, records, store, metrics, .. } = policy;
-            (*limits, daemon.clone(), records.clone(), store.clone(), metrics.clone())
-        };
         if fixed(&policy) != fixed(&self.policy) {
             tracing::warn!("[daemon], [records], [limits], [metrics] and [store] take effect at the next start");
             policy.limits = self.policy.limits;
@@ -378,6 +374,11 @@ impl<D: Datapath> Core<D> {
 }
 
 /// The ports that a policy wants guarded.
+/// What takes effect at the next start only.
+fn fixed(policy: &Policy) -> impl PartialEq + use<'_> {
+    (&policy.limits, &policy.daemon, &policy.records, &policy.store, &policy.metrics)
+}
+
 fn port_specs(policy: &Policy) -> Vec<PortSpec> {
     let spec = |port: &crate::policy::Interface| PortSpec { interface: port.name.to_string(), mode: port.attach };
     policy.interfaces.iter().map(spec).collect()

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sphere_common::abi::{Config, GroupLabel, NameValue, RuleLabel};
 use zerocopy::FromZeros;
 
+use super::config;
 use super::endpoints;
 use super::error::DatapathError;
 use super::keys::{Cidr4Key, Cidr6Key, NameKey, SubnetTrieKey};
@@ -128,8 +129,7 @@ fn forget_sightings(maps: &Maps, group: u32) -> Result<(), DatapathError> {
 
 /// What the tables hold.
 pub(super) fn installed(maps: &Maps) -> Result<Installed, DatapathError> {
-    let active = maps.active.lookup(&0)?.unwrap_or_default();
-    let mut tables = Tables { config: maps.config.lookup(&active)?.unwrap_or_default(), ..Tables::default() };
+    let mut tables = Tables { config: config::in_force(maps)?, ..Tables::default() };
     tables.endpoints4 = maps.endpoints4.entries()?.into_iter().collect();
     tables.endpoints6 = maps.endpoints6.entries()?.into_iter().collect();
     tables.cidrs4 = maps.cidrs4.entries()?.into_iter().map(|(key, value)| (key.into(), value)).collect();

@@ -11,7 +11,8 @@ use sphere_common::abi::{self, Clock as Reading};
 
 use super::error::DatapathError;
 use super::maps::Maps;
-use super::sys;
+use super::{config, sys};
+use crate::reconcile::{Clock, Moment};
 
 /// Rates that kernels are built with.
 const RATES: [u32; 4] = [100, 250, 300, 1000];
@@ -20,8 +21,18 @@ const NANOS: u64 = 1_000_000_000;
 /// How far apart two readings must be to tell the usual rates from each other.
 const APART: Duration = Duration::from_millis(250);
 
+/// The programs' ticks, which have the offset of the configuration in force, next to the monotonic clock.
+pub(super) fn now(program: BorrowedFd<'_>, maps: &Maps, rate: u32) -> Result<Clock, DatapathError> {
+    let reading = read(program, maps)?;
+    Ok(Clock {
+        ticks_per_second: rate,
+        anchor: Moment::new(Duration::from_nanos(reading.monotonic_ns)),
+        anchor_ticks: reading.jiffies.wrapping_add(config::in_force(maps)?.clock_offset),
+    })
+}
+
 /// Reads both clocks.
-pub(super) fn read(program: BorrowedFd<'_>, maps: &Maps) -> Result<Reading, DatapathError> {
+fn read(program: BorrowedFd<'_>, maps: &Maps) -> Result<Reading, DatapathError> {
     sys::test_run(program).map_err(|source| DatapathError::Map {
         map: abi::map::CLOCK,
         operation: "test run",
@@ -32,10 +43,9 @@ pub(super) fn read(program: BorrowedFd<'_>, maps: &Maps) -> Result<Reading, Data
 
 /// The tick rate: as the configuration in force says (same boot, same kernel), else found.
 pub(super) fn find_rate(program: BorrowedFd<'_>, maps: &Maps) -> Result<u32, DatapathError> {
-    let active = maps.active.lookup(&0)?.unwrap_or_default();
-    let known = maps.config.lookup(&active)?.map(|config| config.ticks_per_second).filter(|rate| *rate > 0);
-    if let Some(rate) = known {
-        return Ok(rate);
+    let known = config::in_force(maps)?.ticks_per_second;
+    if known > 0 {
+        return Ok(known);
     }
     let first = read(program, maps)?;
     if let Some(rate) = rate_from_boot(first) {

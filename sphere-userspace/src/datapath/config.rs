@@ -7,6 +7,12 @@ use sphere_common::abi::Config;
 use super::error::DatapathError;
 use super::maps::Maps;
 
+/// The configuration in force; blank before the first one.
+pub(super) fn in_force(maps: &Maps) -> Result<Config, DatapathError> {
+    let active = maps.active.lookup(&0)?.unwrap_or_default();
+    Ok(maps.config.lookup(&active)?.unwrap_or_default())
+}
+
 /// Writes the configuration into the slot that is not in force, then switches. What belongs to the data plane, clock
 /// and seed, stays as it is.
 pub(super) fn write(maps: &Maps, rate: u32, wanted: &Config) -> Result<(), DatapathError> {

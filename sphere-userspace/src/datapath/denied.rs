@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
 
 use sphere_common::abi::{DeniedDevice, DeniedKey, DeniedValue};
 
@@ -14,7 +13,7 @@ use super::clock;
 use super::error::DatapathError;
 use super::maps::Maps;
 use super::table::Table;
-use crate::reconcile::{Clock, Moment};
+use crate::reconcile::Clock;
 
 /// One account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,14 +45,7 @@ impl Accounts {
     ///
     /// When the kernel does not answer.
     pub fn clock(&self) -> Result<Clock, DatapathError> {
-        let reading = clock::read(self.program.as_fd(), &self.maps)?;
-        let active = self.maps.active.lookup(&0)?.unwrap_or_default();
-        let offset = self.maps.config.lookup(&active)?.unwrap_or_default().clock_offset;
-        Ok(Clock {
-            ticks_per_second: self.rate,
-            anchor: Moment::new(Duration::from_nanos(reading.monotonic_ns)),
-            anchor_ticks: reading.jiffies.wrapping_add(offset),
-        })
+        clock::now(self.program.as_fd(), &self.maps, self.rate)
     }
 
     /// Denied packets in all: while this stays, so do the accounts.

@@ -82,7 +82,7 @@ pub(super) fn read(pins: &Pins, maps: &Maps, config: &Config) -> Result<(Vec<Fil
 /// The programs' time.
 fn now(pins: &Pins, maps: &Maps, config: &Config) -> Result<Ticks, DatapathError> {
     let programs = Programs::open(pins)?;
-    Ok(clock::read(programs.clock.as_fd(), maps)?.jiffies.wrapping_add(config.clock_offset))
+    Ok(clock::now(programs.clock.as_fd(), maps, config.ticks_per_second.max(1))?.anchor_ticks)
 }
 
 fn fill<K: Plain, V: Plain>(table: &Table<K, V>, mut used: impl FnMut(&K, &V) -> bool) -> Result<Fill, DatapathError> {

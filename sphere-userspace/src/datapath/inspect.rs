@@ -62,19 +62,11 @@ pub struct Inspection {
 ///
 /// [`DatapathError::NotPinned`] when nothing is, or when a table cannot be read.
 pub fn inspect(pin_root: &Path) -> Result<Inspection, DatapathError> {
-    let pins = Pins::new(pin_root);
-    if !pins.exist() {
-        return Err(DatapathError::NotPinned { pin_root: pin_root.to_owned() });
-    }
+    let pins = Pins::existing(pin_root)?;
     let maps = Maps::open(&pins)?;
     let programs = Programs::open(&pins)?;
     let tables = installed(&maps)?;
-    let reading = clock::read(programs.clock.as_fd(), &maps)?;
-    let clock = Clock {
-        ticks_per_second: tables.config.ticks_per_second.max(1),
-        anchor: Moment::new(std::time::Duration::from_nanos(reading.monotonic_ns)),
-        anchor_ticks: reading.jiffies.wrapping_add(tables.config.clock_offset),
-    };
+    let clock = clock::now(programs.clock.as_fd(), &maps, tables.config.ticks_per_second.max(1))?;
     let now = monotonic::now();
     Ok(Inspection {
         running: is_running(pin_root),
@@ -93,10 +85,7 @@ pub fn inspect(pin_root: &Path) -> Result<Inspection, DatapathError> {
 ///
 /// [`DatapathError::NotPinned`] when nothing is, or when a table cannot be read.
 pub fn open_flows(pin_root: &Path, clock: &Clock) -> Result<Vec<OpenFlow>, DatapathError> {
-    let pins = Pins::new(pin_root);
-    if !pins.exist() {
-        return Err(DatapathError::NotPinned { pin_root: pin_root.to_owned() });
-    }
+    let pins = Pins::existing(pin_root)?;
     flows(&Maps::open(&pins)?, clock.ticks_at(monotonic::now()))
 }
 

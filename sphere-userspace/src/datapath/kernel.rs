@@ -35,7 +35,7 @@ use super::tc::TcHook;
 use super::traces::Traces;
 use super::{Datapath, Survey, Surveyor, monotonic};
 use crate::policy::Limits;
-use crate::reconcile::{Changeset, Clock, GatewayFacts, Installed, Moment};
+use crate::reconcile::{Changeset, Clock, GatewayFacts, Installed};
 
 /// The data plane of this machine.
 #[derive(Debug)]
@@ -255,14 +255,7 @@ impl Kernel {
 
 impl Datapath for Kernel {
     fn clock(&self) -> Result<Clock, DatapathError> {
-        let reading = clock::read(self.programs.clock.as_fd(), &self.maps)?;
-        let active = self.maps.active.lookup(&0)?.unwrap_or_default();
-        let offset = self.maps.config.lookup(&active)?.unwrap_or_default().clock_offset;
-        Ok(Clock {
-            ticks_per_second: self.rate,
-            anchor: Moment::new(std::time::Duration::from_nanos(reading.monotonic_ns)),
-            anchor_ticks: reading.jiffies.wrapping_add(offset),
-        })
+        clock::now(self.programs.clock.as_fd(), &self.maps, self.rate)
     }
 
     fn facts(&self) -> Result<GatewayFacts, DatapathError> {

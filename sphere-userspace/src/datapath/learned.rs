@@ -9,6 +9,7 @@ use sphere_common::abi::{
 use sphere_common::decide::lesson::query_mark;
 use sphere_common::name::{NameBuffer, Taken};
 
+use super::config;
 use super::error::DatapathError;
 use super::maps::Maps;
 
@@ -64,8 +65,7 @@ pub(super) fn note_sightings(maps: &Maps, sightings: &[(SightingKey, SightingVal
 /// The programs note each query over UDP with a keyed hash of its name. Of a query over TCP they note the connection:
 /// it must have been there before the answer, and must not be one that somebody else opened.
 pub(super) fn is_asked(maps: &Maps, exchange: &Exchange, now: Ticks) -> Result<bool, DatapathError> {
-    let active = maps.active.lookup(&0)?.unwrap_or_default();
-    let config = maps.config.lookup(&active)?.unwrap_or_default();
+    let config = config::in_force(maps)?;
     let protocol = if exchange.is_tcp { TCP } else { UDP };
     let Some(mark) = mark_of(&exchange.name, exchange.kind, config.seed) else { return Ok(false) };
     let asked =

@@ -77,6 +77,16 @@ impl Pins {
         Self { root: root.to_owned(), version: abi::VERSION }
     }
 
+    /// The pins under a root that has some.
+    ///
+    /// # Errors
+    ///
+    /// [`DatapathError::NotPinned`] when it has none.
+    pub fn existing(root: &Path) -> Result<Self, DatapathError> {
+        let pins = Self::new(root);
+        if pins.exist() { Ok(pins) } else { Err(DatapathError::NotPinned { pin_root: root.to_owned() }) }
+    }
+
     /// The root.
     #[must_use]
     pub fn root(&self) -> &Path {

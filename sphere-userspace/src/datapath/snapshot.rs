@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use sphere_common::abi::{self, Config, Counter, EventBudget, GroupLabel, LessonCount, Port, counter_index};
 use sphere_common::verdict::{Direction, Reason, Verdict};
 
+use super::config;
 use super::error::DatapathError;
 use super::fill;
 pub use super::fill::{Fill, FlowCount};
@@ -126,13 +127,9 @@ pub struct Snapshot {
 ///
 /// [`DatapathError::NotPinned`] when nothing is.
 pub fn read(pin_root: &Path) -> Result<Snapshot, DatapathError> {
-    let pins = Pins::new(pin_root);
-    if !pins.exist() {
-        return Err(DatapathError::NotPinned { pin_root: pin_root.to_owned() });
-    }
+    let pins = Pins::existing(pin_root)?;
     let maps = Maps::open(&pins)?;
-    let active = maps.active.lookup(&0)?.unwrap_or_default();
-    let config = maps.config.lookup(&active)?.unwrap_or_default();
+    let config = config::in_force(&maps)?;
     let links = netlink::links()?;
     let port = |interface: &String| port_state(&pins, interface, &links);
     let (tables, flows) = fill::read(&pins, &maps, &config)?;

@@ -9,6 +9,7 @@ use sphere_common::abi::{DeviceKey, DeviceValue, Flow4Key, Flow6Key, FlowValue, 
 use sphere_common::decide::flows::idle;
 use zerocopy::IntoBytes;
 
+use super::config;
 use super::error::DatapathError;
 use super::maps::Maps;
 use super::monotonic::wait_for_programs;
@@ -78,8 +79,7 @@ impl FlowKey for Flow6Key {
 
 /// Sweeps every table.
 pub(super) fn sweep(maps: &Maps, now: Ticks) -> Result<Swept, DatapathError> {
-    let active = maps.active.lookup(&0)?.unwrap_or_default();
-    let config = maps.config.lookup(&active)?.unwrap_or_default();
+    let config = config::in_force(maps)?;
     let mut swept = Swept::default();
     let mut busy = HashSet::new();
     sweep_flows(&maps.flows4, (now, &config.timeouts), &mut busy, &mut swept)?;

@@ -7,17 +7,17 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 use std::path::Path;
-use std::time::Duration;
 
 use sphere_common::abi::{DeviceValue, FlowState, FlowValue, Ticks, flow_flags, flow_kind};
 
 use super::clock;
+use super::config;
 use super::denied::Account;
 use super::error::DatapathError;
 use super::maps::Maps;
 use super::object::Programs;
 use super::pins::Pins;
-use crate::reconcile::{Clock, Moment, plain};
+use crate::reconcile::{Clock, plain};
 
 /// What the flows of one device by one rule tell. Ticks are those of the programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,19 +52,9 @@ impl Traces {
     ///
     /// [`DatapathError::NotPinned`] when nothing is, or when a table cannot be read.
     pub fn pinned(pin_root: &Path) -> Result<Self, DatapathError> {
-        let pins = Pins::new(pin_root);
-        if !pins.exist() {
-            return Err(DatapathError::NotPinned { pin_root: pin_root.to_owned() });
-        }
+        let pins = Pins::existing(pin_root)?;
         let (maps, programs) = (Maps::open(&pins)?, Programs::open(&pins)?);
-        let active = maps.active.lookup(&0)?.unwrap_or_default();
-        let config = maps.config.lookup(&active)?.unwrap_or_default();
-        let reading = clock::read(programs.clock.as_fd(), &maps)?;
-        let clock = Clock {
-            ticks_per_second: config.ticks_per_second.max(1),
-            anchor: Moment::new(Duration::from_nanos(reading.monotonic_ns)),
-            anchor_ticks: reading.jiffies.wrapping_add(config.clock_offset),
-        };
+        let clock = clock::now(programs.clock.as_fd(), &maps, config::in_force(&maps)?.ticks_per_second.max(1))?;
         Self::read(&maps, clock, 0)
     }
 
@@ -108,6 +98,7 @@ impl Traces {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reconcile::Moment;
 
     #[test]
     fn a_connection_that_was_refused_is_no_answer_and_one_that_has_closed_is() {

@@ -15,7 +15,7 @@ use crate::{build, console, process};
 const USUAL: &str = "6.1";
 /// The package whose tests load programs. The lab's need more of a kernel, and test the lab.
 const PACKAGE: &str = "sphere-userspace";
-/// What measures time: that of an emulated machine is not its own.
+/// What measures time, which is not an emulated machine's own, and what needs a terminal, which it has none of.
 const LEFT_OUT: [&str; 4] = [
     "the_terminal_is_left_as_it_was_found_by_a_key_and_by_a_signal",
     "lessons::reading_an_answer_adds_little",
