@@ -2,8 +2,13 @@
 
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, bind, send, socket};
+
+/// Longest that a queue may be full.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A socket that sends frames out of an interface.
 pub(crate) struct Sender(OwnedFd);
@@ -18,9 +23,15 @@ impl Sender {
         Self(socket)
     }
 
-    /// Sends a frame.
+    /// Sends a frame. One that a full queue dropped was not sent (packet(7)): it is sent again.
     pub(crate) fn send(&self, frame: &[u8]) {
-        let sent = send(self.0.as_raw_fd(), frame, MsgFlags::empty()).unwrap();
+        let begun = Instant::now();
+        let sent = loop {
+            match send(self.0.as_raw_fd(), frame, MsgFlags::empty()) {
+                Err(Errno::ENOBUFS) if begun.elapsed() < PATIENCE => std::thread::yield_now(),
+                sent => break sent.unwrap(),
+            }
+        };
         assert_eq!(sent, frame.len());
     }
 }
