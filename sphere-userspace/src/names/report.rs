@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::view::{LeaseView, NameView, QuestionView, View, millis};
 use crate::datapath::Inspection;
+use crate::policy::is_at_or_below;
 use crate::reconcile::Sighting;
 
 /// Every name.
@@ -124,7 +125,7 @@ impl NamesReport {
 /// Whether a name is the wanted one, or ends in it at a label.
 fn is_within(name: &str, wanted: &str) -> bool {
     let wanted = wanted.trim_end_matches('.').to_ascii_lowercase();
-    name.strip_suffix(&wanted).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    is_at_or_below(name, &wanted)
 }
 
 fn family(known: &NameView, family: &str, now: u64) -> Option<FamilyReport> {

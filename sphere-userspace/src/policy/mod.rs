@@ -51,11 +51,11 @@ pub use group::{
 };
 use ipnet::Ipv4Net;
 pub use load::{load, parse};
-pub use name::{DomainName, NameError, NamePattern};
+pub use name::{DomainName, NameError, NamePattern, is_at_or_below};
 pub use port::{AttachMode, Interface, InterfaceName, OtherSources, unjudged_sources};
 pub(crate) use profile_hint::{OptionValue, ProfileOption, ShippedProfile};
 pub use records::{HostPort, RecordFile, RecordSettings, SinkSettings, SinkTarget, TlsSettings};
-pub use service::{PortMatch, Protocol, Service, ServiceError};
+pub use service::{PortMatch, Protocol, Service, ServiceError, protocol_text};
 pub use settings::{DaemonSettings, FlowTimeouts, Limits, MetricsListen, ResolverSettings};
 pub use step::{LeftOut, Step};
 pub(crate) use values::is_like_a_registry;

@@ -174,6 +174,12 @@ impl NamePattern {
     }
 }
 
+/// Whether a name is another one, or below it; both in lower case and without the final dot.
+#[must_use]
+pub fn is_at_or_below(name: &str, above: &str) -> bool {
+    name.strip_suffix(above).is_some_and(|front| front.is_empty() || front.ends_with('.'))
+}
+
 impl fmt::Display for NamePattern {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -45,6 +45,18 @@ impl Protocol {
     }
 }
 
+/// The word of an IP protocol number, or the number where it has none here.
+#[must_use]
+pub fn protocol_text(number: u8) -> String {
+    match number {
+        1 => "icmp".to_owned(),
+        6 => "tcp".to_owned(),
+        17 => "udp".to_owned(),
+        58 => "icmpv6".to_owned(),
+        number => number.to_string(),
+    }
+}
+
 /// Which ports of a protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PortMatch {

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use sphere_common::verdict::{Direction, Reason, Verdict};
 
 use super::evidence::{Asked, Evidence, Reached, Seen};
+use crate::policy::is_at_or_below;
 use crate::store::{Filter, Target};
 
 /// Names, and ports, that are kept; what comes beyond is counted.
@@ -123,7 +124,9 @@ impl Denied {
             && filter.until.is_none_or(|until| self.first <= until)
             && filter.to.as_ref().is_none_or(|to| match to {
                 Target::Net(net) => peer.is_some_and(|peer| net.contains(&peer)),
-                Target::Name(suffix) => self.names().chain(&self.row.peer_names).any(|name| is_below(name, suffix)),
+                Target::Name(suffix) => {
+                    self.names().chain(&self.row.peer_names).any(|name| is_at_or_below(name, suffix))
+                }
             })
     }
 
@@ -203,7 +206,7 @@ fn note(denied: &Denied, filter: &Filter, asked: &mut BTreeMap<(String, String, 
     let mut left_out = 0;
     for name in denied.names() {
         let is_wanted = match &filter.to {
-            Some(Target::Name(suffix)) => is_below(name, suffix),
+            Some(Target::Name(suffix)) => is_at_or_below(name, suffix),
             Some(Target::Net(_)) | None => true,
         };
         if !is_wanted {
@@ -222,9 +225,4 @@ fn note(denied: &Denied, filter: &Filter, asked: &mut BTreeMap<(String, String, 
         }
     }
     left_out
-}
-
-/// Whether a name is another, or below it.
-fn is_below(name: &str, suffix: &str) -> bool {
-    name.strip_suffix(suffix).is_some_and(|front| front.is_empty() || front.ends_with('.'))
 }

@@ -3,7 +3,7 @@
 //! Drawn from what the providers document about their services' names. The list is short on purpose: it has what devices
 //! are likely to meet, and a name that is missing here loses no more than a warning.
 
-use crate::policy::DomainName;
+use crate::policy::{DomainName, is_at_or_below};
 
 /// Suffix and whose service it is.
 const TENANTS: &[(&str, &str)] = &[
@@ -70,10 +70,6 @@ pub(super) fn has_tenants_below(name: &DomainName) -> bool {
 /// Whether the name is one of a public resolver that speaks encrypted DNS.
 pub(super) fn is_encrypted_dns(name: &DomainName) -> bool {
     ENCRYPTED_DNS.iter().any(|suffix| is_at_or_below(name.as_str(), suffix))
-}
-
-fn is_at_or_below(name: &str, suffix: &str) -> bool {
-    name.strip_suffix(suffix).is_some_and(|front| front.is_empty() || front.ends_with('.'))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use sphere_common::abi::{FlowState, Ticks, flow_flags};
 
 use crate::datapath::{Inspection, OpenFlow};
 use crate::names::QueryError;
-use crate::policy::DomainName;
+use crate::policy::{DomainName, is_at_or_below, protocol_text};
 use crate::reconcile::name_of_rule;
 
 /// Where flows are to lead to be shown.
@@ -41,10 +41,7 @@ impl Towards {
     fn covers(&self, peer: IpAddr, names: &[String]) -> bool {
         match self {
             Self::Net(net) => net.contains(&peer),
-            Self::Name(wanted) => names.iter().any(|name| {
-                let front = name.strip_suffix(wanted.as_str());
-                front.is_some_and(|front| front.is_empty() || front.ends_with('.'))
-            }),
+            Self::Name(wanted) => names.iter().any(|name| is_at_or_below(name, wanted.as_str())),
         }
     }
 }
@@ -126,13 +123,7 @@ fn report(flow: &OpenFlow, inspection: &Inspection, names: &BTreeMap<IpAddr, Vec
         group: inspection.group(value.group),
         peer: flow.peer,
         peer_names,
-        protocol: match flow.protocol {
-            6 => "tcp".to_owned(),
-            17 => "udp".to_owned(),
-            1 => "icmp".to_owned(),
-            58 => "icmpv6".to_owned(),
-            other => other.to_string(),
-        },
+        protocol: protocol_text(flow.protocol),
         device_port: flow.device_port,
         peer_port: flow.peer_port,
         state: FlowState::from_byte(value.state).word(),

@@ -8,11 +8,10 @@ use serde::Serialize;
 use sphere_common::verdict::Reason;
 
 use super::remedy::remedy;
+use crate::policy::protocol_text;
 use crate::store::{Field, Fields, KindPart, Line};
 
 const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
 const ICMPV6: u8 = 58;
 /// Frames that are not IP have no protocol: their port is the EtherType.
 const NOT_IP: u8 = 0;
@@ -81,7 +80,7 @@ impl<'a> Row<'a> {
             peer: line.peer.filter(is_address),
             peer_port: kind.port.filter(|port| !is_icmp && !is_other && *port > 0),
             peer_names: names.split_ascii_whitespace().collect(),
-            protocol: kind.protocol.filter(|_| !is_other).map(protocol),
+            protocol: kind.protocol.filter(|_| !is_other).map(protocol_text),
             icmp_type: icmp.map(|[of_type, _]| of_type),
             icmp_code: icmp.map(|[_, code]| code),
             ethertype: kind.port.filter(|_| is_other).map(|number| format!("{number:#06x}")),
@@ -115,21 +114,10 @@ fn is_not_ip(kind: &KindPart) -> bool {
     kind.protocol == Some(NOT_IP) && kind.port.is_some_and(|port| port > 0)
 }
 
-/// The word of an IP protocol, or its number.
-fn protocol(number: u8) -> String {
-    match number {
-        ICMP => "icmp".to_owned(),
-        TCP => "tcp".to_owned(),
-        UDP => "udp".to_owned(),
-        ICMPV6 => "icmpv6".to_owned(),
-        number => number.to_string(),
-    }
-}
-
 /// Protocol and port as they are said: `tcp/443`, `icmp 3/1`.
 pub(super) fn service(kind: &KindPart, by: Fields) -> String {
     let Some(number) = kind.protocol else { return "-".to_owned() };
-    let word = protocol(number);
+    let word = protocol_text(number);
     match kind.port.filter(|_| by.has(Field::Port)) {
         None => word,
         Some(port) if is_not_ip(kind) => format!("type {port:#06x}"),
