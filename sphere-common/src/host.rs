@@ -170,10 +170,7 @@ macro_rules! family_tables {
             fn cidr(&self, data: <$family as Family>::CidrData) -> Option<EndpointValue> {
                 self.$cidrs.longest(zerocopy::IntoBytes::as_bytes(&data))
             }
-            fn flow(&self, key: &<$family as Family>::FlowKey) -> Option<FlowValue> {
-                self.$flows.flows.get(key).copied()
-            }
-            fn meet_flow(&mut self, key: &<$family as Family>::FlowKey, received: u32) -> Option<FlowValue> {
+            fn flow(&mut self, key: &<$family as Family>::FlowKey, received: u32) -> Option<FlowValue> {
                 let known = self.$flows.flows.get_mut(key)?;
                 let before = *known;
                 known.received += u64::from(received);

@@ -50,10 +50,8 @@ pub trait FamilyTables<F: Family> {
     fn learn_endpoint(&mut self, key: &F::EndpointKey, group: u32, rule_and_end: (u32, Ticks)) -> bool;
     /// The longest prefix that covers `data`.
     fn cidr(&self, data: F::CidrData) -> Option<EndpointValue>;
-    /// The flow.
-    fn flow(&self, key: &F::FlowKey) -> Option<FlowValue>;
     /// The flow, as it was before so many bytes more went to its device.
-    fn meet_flow(&mut self, key: &F::FlowKey, received: u32) -> Option<FlowValue>;
+    fn flow(&mut self, key: &F::FlowKey, received: u32) -> Option<FlowValue>;
     /// Begins a flow that exists anew; false when there is none. A mark of 0 leaves the mark as it is: that of a connection
     /// says what was sent on it, of which a SYN that is sent again takes nothing back.
     fn renew_flow(&mut self, key: &F::FlowKey, value: &FlowValue) -> bool;

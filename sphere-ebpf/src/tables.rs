@@ -69,12 +69,7 @@ macro_rules! family_tables {
                 $cidrs.get(Key::new(bits, data)).copied()
             }
             #[inline(always)]
-            fn flow(&self, key: &<$family as Family>::FlowKey) -> Option<FlowValue> {
-                // SAFETY: a torn read mixes two states of one flow, either of which allowed it.
-                unsafe { $flows.get(key) }.copied()
-            }
-            #[inline(always)]
-            fn meet_flow(&mut self, key: &<$family as Family>::FlowKey, received: u32) -> Option<FlowValue> {
+            fn flow(&mut self, key: &<$family as Family>::FlowKey, received: u32) -> Option<FlowValue> {
                 let known = $flows.get_ptr_mut(key)?;
                 // SAFETY: the pointer is to a live value of the table; a torn read mixes two states of one flow, either of
                 // which allowed it. The counter is only ever added to, at once, or begun anew with the flow.

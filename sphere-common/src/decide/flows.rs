@@ -50,7 +50,7 @@ pub(super) fn find<F: Family, T: Tables + FamilyTables<F>>(
     case: &mut Case<F>,
 ) -> bool {
     let key = F::flow_key(case.flow);
-    let Some(found) = FamilyTables::<F>::meet_flow(tables, &key, case.uncounted) else {
+    let Some(found) = FamilyTables::<F>::flow(tables, &key, case.uncounted) else {
         return false;
     };
     case.known = found;
@@ -178,7 +178,7 @@ pub fn clear_slot<F: Family, T: FamilyTables<F>>(tables: &mut T, run: &SlotRun, 
     let Some(key) = tables.slot(slot) else {
         return false;
     };
-    let Some(value) = tables.flow(&key) else {
+    let Some(value) = tables.flow(&key, 0) else {
         return true;
     };
     if run.now < value.ends {
