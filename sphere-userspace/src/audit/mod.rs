@@ -26,3 +26,4 @@ pub use reader::{Teller, read_events};
 pub use record::{Record, Value};
 pub use sink::{SinkCounts, SinkState, Sinks};
 pub use summary::Summary;
+pub(crate) use summary::device_mac;

@@ -58,7 +58,7 @@ impl Summary {
 }
 
 /// The device's hardware address: source of what it sends, destination of what it gets.
-pub(super) fn device_mac(event: &Event) -> Option<&[u8]> {
+pub(crate) fn device_mac(event: &Event) -> Option<&[u8]> {
     if event.direction == Direction::Ingress as u8 { head(event).get(6..12) } else { head(event).get(..6) }
 }
 

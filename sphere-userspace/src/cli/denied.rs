@@ -82,10 +82,7 @@ pub(super) fn run(options: Options) -> anyhow::Result<Exit> {
     }
     let answer = query.ask(&store)?;
     render::denied(&answer, format)?;
-    for file in &answer.left_out {
-        tracing::warn!("left out: {file}");
-    }
-    Ok(Exit::Done)
+    Ok(Exit::without(&answer.left_out))
 }
 
 fn fields() -> PossibleValuesParser {

@@ -20,7 +20,8 @@ Exit codes:
   4  a permission or capability is missing
   5  the environment does not allow it: no BPF file system, no such interface,
      no store, a kernel feature or the data plane in this binary is missing
-  6  conflict: somebody else's program on the interface, or another daemon";
+  6  conflict: somebody else's program on the interface, or another daemon
+  7  done, but files of the store could not be read: the answer lacks them";
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,18 @@ pub enum Exit {
     Environment = 5,
     /// Somebody else's program, or another daemon.
     Conflict = 6,
+    /// Done without files of the store that could not be read.
+    Incomplete = 7,
+}
+
+impl Exit {
+    /// Warns of files of the store that are left out, and ends accordingly.
+    pub(super) fn without(left_out: &[String]) -> Self {
+        for file in left_out {
+            tracing::warn!("left out: {file}");
+        }
+        if left_out.is_empty() { Self::Done } else { Self::Incomplete }
+    }
 }
 
 impl Termination for Exit {
@@ -68,7 +81,13 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     match of_export.or(error.downcast_ref::<StoreError>()) {
         Some(StoreError::Absent(_)) => return Exit::Environment,
         Some(StoreError::Closed(_)) => return Exit::Permission,
-        Some(StoreError::Directory { .. } | StoreError::File { .. } | StoreError::Version { .. }) | None => {}
+        Some(
+            StoreError::Directory { .. }
+            | StoreError::File { .. }
+            | StoreError::Version { .. }
+            | StoreError::Foreign { .. },
+        )
+        | None => {}
     }
     match error.downcast_ref::<DaemonError>() {
         Some(DaemonError::Datapath(error)) => exit_of_datapath(error),

@@ -1,13 +1,14 @@
 //! Which denials a command is about: options that several commands have.
 
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use sphere_common::verdict::{Direction, Reason, Verdict};
 
+use crate::policy::GroupName;
 use crate::store::{DEFAULT_DIRECTORY, Filter, Target, net};
 
 /// The store, and what of it.
@@ -20,12 +21,12 @@ pub(super) struct Asked {
     #[arg(long, value_name = "ADDRESS|CIDR", value_parser = net, value_delimiter = ',')]
     device: Vec<IpNet>,
     /// Only devices of this group
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME", value_parser = group, value_delimiter = ',')]
     group: Vec<String>,
     /// Only this other side; a name stands for those below it too
     #[arg(long, value_name = "NAME|ADDRESS|CIDR", value_parser = Target::parse)]
     to: Option<Target>,
-    /// Only this port of the other side
+    /// Only this port of the other side, over TCP and UDP unless it says which
     #[arg(long, value_name = "[PROTOCOL/]PORT", value_parser = port, value_delimiter = ',')]
     port: Vec<(Option<u8>, u16)>,
     /// Only this protocol: tcp, udp, icmp, icmpv6 or a number
@@ -110,6 +111,11 @@ fn reasons() -> PossibleValuesParser {
     PossibleValuesParser::new(denials().map(Reason::word))
 }
 
+fn group(text: &str) -> Result<String, String> {
+    let name = GroupName::parse(text).ok_or("write the name of a group, as the policy has it")?;
+    Ok(name.as_str().to_owned())
+}
+
 fn protocol(text: &str) -> Result<u8, String> {
     match text {
         "icmp" => Ok(1),
@@ -137,7 +143,23 @@ pub(super) fn time(text: &str) -> Result<SystemTime, String> {
     let day = || humantime::parse_rfc3339(&format!("{text}T00:00:00Z"));
     humantime::parse_rfc3339_weak(text)
         .or_else(|_no_time| day())
-        .map_err(|_no_day| "write 2026-01-31T08:00:00Z, 2026-01-31, or how long ago: 30m, 2h, 7d".to_owned())
+        .ok()
+        .or_else(|| elsewhere(text))
+        .ok_or_else(|| "write 2026-01-31T08:00:00Z, 2026-01-31, or how long ago: 30m, 2h, 7d".to_owned())
+}
+
+/// A time with an offset from UTC behind it (RFC 3339, section 4.2): `2026-01-31T08:00:00+02:00`.
+fn elsewhere(text: &str) -> Option<SystemTime> {
+    let (local, offset) = text.split_at_checked(text.len().checked_sub(6)?)?;
+    let (hours, minutes) = offset.get(1..)?.split_once(':')?;
+    let number = |text: &str, below: u64| text.parse::<u64>().ok().filter(|number| text.len() == 2 && *number < below);
+    let offset_seconds = Duration::from_secs(number(hours, 24)? * 3600 + number(minutes, 60)? * 60);
+    let time = humantime::parse_rfc3339(&format!("{local}Z")).ok()?;
+    match offset.chars().next()? {
+        '+' => time.checked_sub(offset_seconds),
+        '-' => time.checked_add(offset_seconds),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -151,9 +173,20 @@ mod tests {
         assert_eq!(at("2026-01-31T08:00:00Z"), "2026-01-31T08:00:00Z");
         assert_eq!(at("2026-01-31 08:00:00"), "2026-01-31T08:00:00Z");
         assert_eq!(at("2026-01-31"), "2026-01-31T00:00:00Z");
+        assert_eq!(at("2026-01-31T08:00:00+02:00"), "2026-01-31T06:00:00Z");
+        assert_eq!(at("2026-01-31T08:00:00-05:30"), "2026-01-31T13:30:00Z");
         let ago = SystemTime::now().duration_since(time("2h").unwrap()).unwrap();
         assert!((7190..7260).contains(&ago.as_secs()), "{ago:?}");
-        for text in ["", "yesterday", "2026-02-31", "99999999d", "7"] {
+        for text in [
+            "",
+            "yesterday",
+            "2026-02-31",
+            "99999999d",
+            "7",
+            "+02:00",
+            "2026-01-31T08:00:00+2:00",
+            "2026-01-31T08:00:00é02:00",
+        ] {
             assert!(time(text).is_err(), "{text}");
         }
     }

@@ -51,11 +51,9 @@ pub(super) fn run(command: StoreCommand) -> anyhow::Result<Exit> {
             Backwards::unless_in_order(since, until)?;
             let filter = Filter { since, until, ..Filter::default() };
             let exported = store::export(&store, &filter, &parquet)?;
-            for file in &exported.left_out {
-                tracing::warn!("left out: {file}");
-            }
             let rows = exported.rows;
             render::line(&format!("{}: {rows} {}", parquet.display(), if rows == 1 { "row" } else { "rows" }))?;
+            return Ok(Exit::without(&exported.left_out));
         }
         StoreCommand::Info { store, json } => {
             let info = store::info(&store)?;

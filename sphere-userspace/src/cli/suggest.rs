@@ -62,9 +62,6 @@ pub(super) fn run(options: Options) -> anyhow::Result<Exit> {
     if unknown > 0 {
         tracing::warn!(lines = unknown, "the store has words of another version: left out");
     }
-    for file in &answer.left_out {
-        tracing::warn!("left out: {file}");
-    }
     read_records(&mut evidence, (&options.records, policy.as_ref()), &query.filter)?;
     let bounds = Bounds { packets: options.min_packets, devices: options.min_devices };
     let suggestions = suggest(&evidence, policy.as_ref(), bounds);
@@ -73,7 +70,7 @@ pub(super) fn run(options: Options) -> anyhow::Result<Exit> {
     } else {
         render::suggestions(&suggestions)?;
     }
-    Ok(Exit::Done)
+    Ok(Exit::without(&answer.left_out))
 }
 
 /// Reads the files that are named, else those to which the policy has records written: some may not be there yet.

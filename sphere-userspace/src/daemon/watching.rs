@@ -1,9 +1,10 @@
-//! Feeds the ladder: refused questions out of samples, as they come.
+//! Feeds the ladder out of samples, as they come: refused questions, and hardware addresses of devices that get nowhere.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use sphere_common::abi::Event;
-use sphere_common::verdict::{Reason, Verdict};
+use sphere_common::decide::NO_GROUP;
+use sphere_common::verdict::{Direction, Reason, Verdict};
 use zerocopy::FromBytes as _;
 
 use crate::audit;
@@ -12,6 +13,12 @@ use crate::ladder::{Question, Shared};
 /// Takes up what concerns the ladder in a sample. A sample of another version of the programs is told of elsewhere.
 pub(super) fn take_sample(ladder: &Shared, sample: &[u8]) {
     let Ok((event, _)) = Event::read_from_prefix(sample) else { return };
+    let is_of_device = event.direction == Direction::Ingress as u8 && event.group != NO_GROUP;
+    let mac = audit::device_mac(&event).and_then(|mac| mac.try_into().ok());
+    if let Some(mac) = mac.filter(|_| is_of_device) {
+        let (device, at_ms) = (address(event.device), event.monotonic_ns / 1_000_000);
+        ladder.with(|ladder| ladder.meet((device, event.group), mac, at_ms));
+    }
     if let Some(question) = question(&event) {
         ladder.with(|ladder| ladder.refuse(&question));
     }

@@ -76,7 +76,7 @@ pub(super) fn is_asked(maps: &Maps, exchange: &Exchange, now: Ticks) -> Result<b
     let is_open = |flow: FlowValue| {
         let flags = flow_flags::INBOUND | flow_flags::AUDITED;
         // A device that has what it wanted may have closed the connection already.
-        flow.flags & flags == 0 && flow.state != FlowState::Opening as u8
+        flow.flags & flags == 0 && FlowState::from_byte(flow.state).was_answered()
     };
     Ok(exchange.is_tcp && flow(maps, exchange, (TCP, DNS, flow_kind::TRANSPORT))?.is_some_and(is_open))
 }

@@ -145,13 +145,27 @@ impl Ladder {
         }
     }
 
+    /// Takes up the hardware address of a device that was denied. The tables have those of devices that opened flows, which
+    /// count more.
+    pub fn meet(&mut self, (device, group): (IpAddr, u32), mac: [u8; 6], at_ms: u64) {
+        if self.has_room_for(device) {
+            let trail = self.trails.entry(device).or_default();
+            trail.seen(group, at_ms);
+            trail.mac.get_or_insert(mac);
+        }
+    }
+
+    fn has_room_for(&self, device: IpAddr) -> bool {
+        self.trails.len() < self.room || self.trails.contains_key(&device)
+    }
+
     /// Takes up a question that was refused. One that leads to no step is remembered as a name alone.
     pub fn refuse(&mut self, question: &Question) {
-        if !self.trails.contains_key(&question.device) && self.trails.len() >= self.room {
+        let Question { device, group, resolver, protocol, ref name, reason, verdict, at_ms } = *question;
+        if !self.has_room_for(device) {
             self.crowded_out += 1;
             return;
         }
-        let Question { device, group, resolver, protocol, ref name, reason, verdict, at_ms } = *question;
         let trail = self.trails.entry(device).or_default();
         trail.seen(group, at_ms);
         match self.signposts.of_name(group, name) {

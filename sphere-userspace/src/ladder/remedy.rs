@@ -3,6 +3,7 @@
 use sphere_common::verdict::Reason;
 
 use super::trail::Denial;
+use crate::resolve::Special;
 
 /// What would have to change, in the words of the policy.
 pub(super) fn of(denial: &Denial, reason: Reason, group: &str) -> String {
@@ -20,6 +21,17 @@ pub(super) fn of(denial: &Denial, reason: Reason, group: &str) -> String {
         Reason::Destination if denial.service.1 == 67 || denial.service.1 == 547 => {
             format!("add \"{peer}\" to `dhcp_servers` of group {group}")
         }
+        Reason::Destination if let Some(special) = Special::of(peer) => match &denial.name {
+            Some(name) if special.is_reachable() => format!(
+                "allow \"{service}\" at {name} with `allow_private = true` in a [[group.allow]] of group {group}: it \
+                 leads to {peer}, a {special} address"
+            ),
+            Some(name) => format!("have {name} lead elsewhere: {peer} is a {special} address, where no host is"),
+            None => format!(
+                "if devices are to go there, allow \"{service}\" at {peer} in a [[group.allow]] of group {group}, or \
+                 set `allow_private = true` at that of the name that leads there"
+            ),
+        },
         Reason::Destination if denial.name.is_none() => {
             format!("if devices are to go there, allow \"{service}\" at {goal} in a [[group.allow]] of group {group}")
         }

@@ -21,9 +21,11 @@ use super::request::{self, Asked, MAX_HEAD, Refusal};
 use crate::policy::MetricsListen;
 
 /// Connections at once; more wait in the kernel.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 16;
 /// How long a connection may take, from its first byte to its last.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long its request may take of that: a scraper sends it at once, and who does not keeps others waiting.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(2);
 /// How long to wait when no connection can be accepted, for want of descriptors say.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -170,7 +172,7 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 async fn attend(mut stream: Box<dyn Stream>, pages: mpsc::Sender<Page>) -> io::Result<()> {
-    match ask(&mut stream).await? {
+    match timeout(REQUEST_PATIENCE, ask(&mut stream)).await?? {
         Asked::Refused(refusal) => stream.write_all(refusal.answer().as_bytes()).await?,
         asked => match page(pages).await {
             Some(page) => {

@@ -130,6 +130,9 @@ pub struct VerdictLine {
     /// The rule that allows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// What would have to change, where it is not a rule that is missing but what the rule allows answers to open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
 }
 
 /// What was known of an address.
@@ -234,8 +237,8 @@ impl fmt::Display for HistoryLine {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { address, name, .. } = self;
         match (self.ends_in_seconds, self.ended_seconds_ago) {
-            (Some(seconds), _) => write!(formatter, "{address} is an answer for {name},\n   for another {seconds} s")?,
-            (None, Some(seconds)) => write!(formatter, "{address} was an answer for {name}\n   until {seconds} s ago")?,
+            (Some(seconds), _) => write!(formatter, "{address} is an answer for {name}, for another {seconds} s")?,
+            (None, Some(seconds)) => write!(formatter, "{address} was an answer for {name} until {seconds} s ago")?,
             (None, None) => write!(formatter, "{address} was an answer for {name}")?,
         }
         let ago = self.learned_seconds_ago;

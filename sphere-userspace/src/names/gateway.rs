@@ -12,6 +12,7 @@ use super::explain::{PortLine, VerdictLine};
 use super::view::View;
 use crate::datapath::Inspection;
 use crate::policy::DomainName;
+use crate::resolve::Special;
 
 pub(super) const TCP: u8 = 6;
 pub(super) const UDP: u8 = 17;
@@ -115,6 +116,7 @@ impl<'a> Gateway<'a> {
                 reason: reason.word(),
                 explanation: reason.sentence(),
                 rule: if verdict == Verdict::Pass { self.inspection.rule(rule) } else { None },
+                remedy: if reason == Reason::Destination { Special::of(address).map(Special::remedy) } else { None },
             });
         }
         lines
@@ -203,6 +205,17 @@ mod tests {
             let expected = [("lan0", "pass", "other-subnet"), ("lan1", "deny", "foreign-source")];
             assert_eq!(ports.collect::<Vec<_>>(), expected, "{target}");
         }
+    }
+
+    #[test]
+    fn of_an_address_that_answers_do_not_open_it_says_what_would_have_to_change() {
+        let remedy = |target: &str| {
+            let query = Query::parse("10.20.0.5".parse().unwrap(), target).unwrap();
+            explain(&query, &View::default(), &gateway()).verdicts[0].remedy.clone().unwrap_or_default()
+        };
+        assert!(remedy("192.168.7.1:443").contains("`allow_private = true`"), "{}", remedy("192.168.7.1:443"));
+        assert!(remedy("240.0.0.1:443").contains("no answer opens a reserved address"), "{}", remedy("240.0.0.1:443"));
+        assert_eq!(remedy("20.0.0.1:443"), "");
     }
 
     #[test]

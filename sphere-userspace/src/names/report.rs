@@ -1,6 +1,6 @@
 //! How every name stands: schema `sphere.names/1`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use serde::Serialize;
@@ -9,6 +9,7 @@ use super::view::{LeaseView, NameView, QuestionView, View, millis};
 use crate::datapath::Inspection;
 use crate::policy::is_at_or_below;
 use crate::reconcile::Sighting;
+use crate::resolve::Special;
 
 /// Every name.
 #[derive(Clone, Debug, Serialize)]
@@ -63,8 +64,11 @@ pub struct AddressReport {
     /// The group that it is open for; absent: every group with a rule for the name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// `live` while its answer holds, then `grace`.
+    /// `live` while its answer holds, then `grace`; `refused`: it is of a kind that no rule for the name lets answers open.
     pub state: &'static str,
+    /// With `refused`: what would have to change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
     /// `polled` by the daemon, `seen` in an answer to a device, or `restored` from the kernel at a start.
     pub source: String,
     /// The device that it was told to last, for `seen`.
@@ -100,6 +104,7 @@ impl NamesReport {
         for flow in &inspection.flows {
             *flows.entry(flow.peer).or_default() += 1;
         }
+        let open = open_addresses(inspection);
         let mut askers = askers(inspection, now);
         let is_wanted = |name: &str| wanted.is_none_or(|wanted| is_within(name, wanted));
         let names = view.names.iter().filter(|(name, _)| is_wanted(name));
@@ -110,7 +115,7 @@ impl NamesReport {
                 groups: known.groups.iter().cloned().collect(),
                 ipv4: family(known, "A", now),
                 ipv6: family(known, "AAAA", now),
-                addresses: known.leases.iter().map(|lease| address(lease, &flows, now)).collect(),
+                addresses: known.leases.iter().map(|lease| address(lease, (&open, &flows), now)).collect(),
                 asked_by,
             }
         };
@@ -140,11 +145,24 @@ fn family(known: &NameView, family: &str, now: u64) -> Option<FamilyReport> {
     })
 }
 
-fn address(lease: &LeaseView, flows: &HashMap<IpAddr, usize>, now: u64) -> AddressReport {
+/// Addresses at which anything is open for anybody.
+fn open_addresses(inspection: &Inspection) -> HashSet<IpAddr> {
+    let tables = &inspection.tables;
+    let of_v4 = tables.endpoints4.keys().map(|key| IpAddr::from(key.address));
+    of_v4.chain(tables.endpoints6.keys().map(|key| IpAddr::from(key.address))).collect()
+}
+
+fn address(lease: &LeaseView, (open, flows): (&HashSet<IpAddr>, &HashMap<IpAddr, usize>), now: u64) -> AddressReport {
+    let refused = Special::of(lease.address).filter(|_| !open.contains(&lease.address));
     AddressReport {
         address: lease.address,
         group: lease.group.clone(),
-        state: if now < lease.live_until_ms { "live" } else { "grace" },
+        state: match refused {
+            Some(_) => "refused",
+            None if now < lease.live_until_ms => "live",
+            None => "grace",
+        },
+        remedy: refused.map(Special::remedy),
         source: lease.source.clone(),
         device: lease.device,
         age_seconds: seconds(lease.since_ms, now),

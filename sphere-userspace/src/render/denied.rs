@@ -5,6 +5,7 @@ mod live;
 mod remedy;
 mod row;
 
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
 use std::time::SystemTime;
 
@@ -12,10 +13,11 @@ use sphere_common::verdict::{Reason, Verdict};
 
 pub use self::live::Live;
 pub(super) use self::remedy::remedy;
-use self::row::{Row, is_address, service};
+use self::row::{Row, is_address, service, special_peer};
 use super::json_text;
 use super::table::{span, table, write_narrow};
-use crate::policy::plain;
+use crate::policy::{plain, wrap};
+use crate::resolve::Special;
 use crate::store::{Answer, Field, Fields, Line};
 
 /// How an answer is written.
@@ -103,6 +105,11 @@ fn legend(lines: &[Line]) -> Vec<String> {
     for reason in Reason::ALL.iter().copied().filter(is_there) {
         legend.push(format!("{}: {}", reason.word(), reason.sentence()));
         legend.extend(remedy(reason).map(|remedy| format!("  remedy: {remedy}")));
+        let special: BTreeSet<Special> = lines.iter().filter_map(|line| special_peer(reason, line)).collect();
+        for special in special {
+            let words = wrap(&format!("of names: {}", special.remedy()), 2, 2);
+            legend.extend(words.iter().map(|line| format!("  {line}")));
+        }
     }
     if lines.iter().any(is_audit) {
         legend.push("(audit): would be denied if the group were in enforce mode".to_owned());

@@ -1,9 +1,11 @@
 //! Names and explanations for people, in 80 columns.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use super::table::{section, span, table};
 use crate::names::{AddressReport, Explanation, FamilyReport, NameReport, NamesReport};
+use crate::policy::wrap;
 
 /// Devices shown behind a name; the JSON has them all.
 const DEVICES: usize = 4;
@@ -44,6 +46,10 @@ fn write_name(output: &mut impl Write, name: &NameReport) -> io::Result<()> {
         }
         for line in addresses.to_string().lines() {
             writeln!(output, "{}", line.trim_end())?;
+        }
+        let refused = name.addresses.iter().filter_map(|address| address.remedy.as_deref());
+        for remedy in refused.collect::<BTreeSet<_>>() {
+            paragraph(output, &format!("  refused: {remedy}"), 4)?;
         }
     }
     if !name.asked_by.is_empty() {
@@ -104,7 +110,7 @@ pub(super) fn write_explanation(output: &mut impl Write, explanation: &Explanati
     section(output, "SUCH A SOURCE NOW", &ports)?;
     if let (Some(name), Some(may_ask)) = (name, may_ask) {
         let may = if *may_ask { "a rule of its group allows" } else { "no rule of its group allows" };
-        writeln!(output, "{may} the name {name}")?;
+        paragraph(output, &format!("{may} the name {name}"), 2)?;
         if explanation.verdicts.is_empty() {
             writeln!(output, "no address of it is known")?;
         }
@@ -115,14 +121,28 @@ pub(super) fn write_explanation(output: &mut impl Write, explanation: &Explanati
         verdicts.add_row([line.address.to_string().as_str(), &line.service, line.verdict, line.reason, &why]);
     }
     section(output, "A FIRST PACKET NOW", &verdicts)?;
+    let remedies = explanation.verdicts.iter().filter_map(|line| Some((line.address, line.remedy.as_deref()?)));
+    for (address, remedy) in remedies.collect::<BTreeSet<_>>() {
+        paragraph(output, &format!(" {address}: {remedy}"), 3)?;
+    }
     if explanation.flows > 0 {
         writeln!(output, "\nflows open to it: {}", explanation.flows)?;
     }
     if !explanation.history.is_empty() {
         writeln!(output, "\nWHAT WAS KNOWN")?;
         for line in &explanation.history {
-            writeln!(output, " {line}")?;
+            paragraph(output, &format!(" {line}"), 3)?;
         }
+    }
+    Ok(())
+}
+
+/// A line, and what does not fit indented below it. Blanks before it stay.
+fn paragraph(output: &mut impl Write, text: &str, indent: usize) -> io::Result<()> {
+    let before = text.len() - text.trim_start().len();
+    for (index, line) in wrap(text, before, indent).iter().enumerate() {
+        let columns = if index == 0 { before } else { indent };
+        writeln!(output, "{:columns$}{line}", "")?;
     }
     Ok(())
 }

@@ -12,12 +12,13 @@ use crate::store::StoreInfo;
 /// When the output fails.
 pub(super) fn write_store(output: &mut impl Write, info: &StoreInfo) -> io::Result<()> {
     let mut files = table(&["file", "from", "to", "records", "packets", "bytes"], &[3, 4, 5]);
-    let number = |number: Option<u64>| number.map_or_else(|| "damaged".to_owned(), |number| number.to_string());
+    let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
     // To the hour; the file says the day.
     let hour =
         |time: &Option<String>| time.as_deref().and_then(|time| time.get(5..13)).unwrap_or("-").replace('T', " ");
     for file in &info.files {
-        let (records, packets) = (number(file.records), number(file.packets));
+        let records = file.problem.map_or_else(|| number(file.records), str::to_owned);
+        let packets = number(file.packets);
         let (from, to) = (hour(&file.from), hour(&file.to));
         files.add_row([&file.name, &from, &to, &records, &packets, &file.bytes.to_string()]);
     }
@@ -46,6 +47,7 @@ mod tests {
             packets: records.map(|records| records * 100),
             from: from.map(str::to_owned),
             to: to.map(str::to_owned),
+            problem: records.is_none().then_some("damaged"),
         };
         let files = vec![
             file(

@@ -80,6 +80,18 @@ impl Special {
             Self::Gateway => "gateway",
         }
     }
+
+    /// What would have to change in the policy, so that answers for a name open such an address.
+    #[must_use]
+    pub fn remedy(self) -> String {
+        if self.is_reachable() {
+            format!(
+                "an answer opens a {self} address only with `allow_private = true` in a [[group.allow]] for its name"
+            )
+        } else {
+            format!("none in the policy: no answer opens a {self} address, where no host is")
+        }
+    }
 }
 
 impl Special {

@@ -35,6 +35,14 @@ pub enum StoreError {
     /// Its directory or a file may not be read.
     #[error("{} may not be read: ask as root, or as a member of the group that the directory belongs to", .0.display())]
     Closed(PathBuf),
+    /// Something else in the place of one of its files.
+    #[error("{} is no file of the store: {what}", path.display())]
+    Foreign {
+        /// What is there.
+        path: PathBuf,
+        /// Why it is none.
+        what: &'static str,
+    },
     /// A file of another version.
     #[error("{} has schema version {version}, and this program knows {}", path.display(), super::schema::VERSION)]
     Version {
@@ -64,7 +72,7 @@ impl StoreError {
     /// For `map_err`, when the directory or a file in it is to be read.
     pub(super) fn reading<'a>(path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
         move |source| match source.kind() {
-            io::ErrorKind::NotFound => Self::Absent(path.to_owned()),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Absent(path.to_owned()),
             io::ErrorKind::PermissionDenied => Self::Closed(path.to_owned()),
             _ => Self::Directory { operation: "read", path: path.to_owned(), source },
         }
@@ -81,7 +89,36 @@ impl StoreError {
                 ErrorCode::SystemIoFailure | ErrorCode::CannotOpen => path.parent().is_some_and(is_without_room),
                 _ => false,
             },
-            Self::File { .. } | Self::Version { .. } | Self::Absent(_) | Self::Closed(_) => false,
+            Self::File { .. } | Self::Foreign { .. } | Self::Version { .. } | Self::Absent(_) | Self::Closed(_) => {
+                false
+            }
+        }
+    }
+
+    /// Whether it concerns one file, and what the others have can be told without it.
+    pub(super) fn is_of_one_file(&self) -> bool {
+        self.is_unusable() || self.is_busy()
+    }
+
+    /// A word for what is wrong with a file that is left out.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Foreign { .. } => "foreign",
+            Self::Version { .. } => "other version",
+            error if error.is_busy() => "in use",
+            _ => "damaged",
+        }
+    }
+
+    /// The file that it is about.
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Directory { path, .. }
+            | Self::File { path, .. }
+            | Self::Foreign { path, .. }
+            | Self::Version { path, .. }
+            | Self::Absent(path)
+            | Self::Closed(path) => path,
         }
     }
 
@@ -91,10 +128,10 @@ impl StoreError {
             if matches!(failure.code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
     }
 
-    /// Whether the file is none that can be written: damaged, or of another version.
+    /// Whether the file is none that can be written: damaged, foreign, or of another version.
     pub(super) fn is_unusable(&self) -> bool {
         match self {
-            Self::Version { .. } => true,
+            Self::Version { .. } | Self::Foreign { .. } => true,
             Self::File { source: rusqlite::Error::SqliteFailure(failure, _), .. } => {
                 matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
             }

@@ -76,7 +76,7 @@ pub enum ExportError {
 pub struct Exported {
     /// Rows: what a flow had in an hour, each.
     pub rows: u64,
-    /// Damaged files of the store, which are left out.
+    /// Files of the store that could not be read, or not to their end, with the reason.
     pub left_out: Vec<String>,
 }
 

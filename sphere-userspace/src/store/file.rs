@@ -171,7 +171,12 @@ fn look_up(connection: &Connection, account: &Account) -> rusqlite::Result<Optio
 }
 
 /// Opens a file read-only, whether it is being written or not.
+///
+/// # Errors
+///
+/// When it is no file of the store, or cannot be read.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    refuse_others(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let version = |connection: &Connection| connection.pragma_query_value(None, "user_version", |row| row.get(0));
     let plain = || {
@@ -195,11 +200,34 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
         Err(closed) if closed.kind() == std::io::ErrorKind::PermissionDenied => StoreError::Closed(path.to_owned()),
         _ => StoreError::file("open", path)(error),
     })?;
-    if version != VERSION {
-        return Err(StoreError::Version { path: path.to_owned(), version });
+    let foreign = |what| StoreError::Foreign { path: path.to_owned(), what };
+    match version {
+        VERSION if has_tables(&connection).map_err(StoreError::file("read", path))? => {}
+        VERSION => return Err(foreign("it has other tables")),
+        0 => return Err(foreign("it is empty, or another program's")),
+        version => return Err(StoreError::Version { path: path.to_owned(), version }),
     }
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
+}
+
+/// Refuses what is no regular file: to open it could wait for ever, or lead elsewhere.
+fn refuse_others(path: &Path) -> Result<(), StoreError> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => {
+            Err(StoreError::Foreign { path: path.to_owned(), what: "it is no regular file" })
+        }
+        // What cannot be looked at is told of by whoever opens it.
+        _ => Ok(()),
+    }
+}
+
+/// Whether a file has every table that is read.
+fn has_tables(connection: &Connection) -> rusqlite::Result<bool> {
+    const TABLES: [&str; 9] = ["device", "boot", "kind", "names", "name", "account", "hit", "total", "coverage"];
+    let mut statement = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+    let there: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok(TABLES.iter().all(|table| there.iter().any(|name| name == table)))
 }
 
 fn is_closed_to_us(error: &rusqlite::Error) -> bool {
@@ -219,6 +247,7 @@ fn escaped(path: &Path) -> String {
 }
 
 fn open_to_write(path: &Path) -> Result<Connection, StoreError> {
+    refuse_others(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let opened = || {
         let connection = Connection::open_with_flags(path, flags)?;

@@ -54,7 +54,9 @@ impl Follow {
         let by = self.by.iter().chain([Field::Hour]).collect();
         let lines = Query { filter, by, top: None }.ask(&self.directory)?.lines;
         let mut grown = Vec::new();
-        let mut seen = HashMap::with_capacity(lines.len());
+        // What a file had that cannot be read for a moment is not new when it can.
+        let mut seen = self.seen.clone().unwrap_or_default();
+        seen.retain(|(time, ..): &Identity, _| time.is_none_or(|time| time >= since));
         for line in lines {
             let identity = identity(&line, self.by);
             let before = self.seen.as_ref().map(|seen| seen.get(&identity).copied());

@@ -33,10 +33,10 @@ pub struct FileInfo {
     pub name: String,
     /// Its bytes, with the log beside it.
     pub bytes: u64,
-    /// What flows had in an hour, each; absent when the file is damaged.
+    /// What flows had in an hour, each; absent when the file cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub records: Option<u64>,
-    /// Packets that were denied, or would have been; absent when the file is damaged.
+    /// Packets that were denied, or would have been; absent when the file cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub packets: Option<u64>,
     /// The first hour (UTC) of which it has something.
@@ -45,6 +45,9 @@ pub struct FileInfo {
     /// The last hour (UTC) of which it has something.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
+    /// Why it cannot be read: `damaged`, `foreign`, `other version` or `in use`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<&'static str>,
 }
 
 /// Looks into every file.
@@ -57,13 +60,14 @@ pub fn info(directory: &Path) -> std::result::Result<StoreInfo, StoreError> {
     for name in day::files(directory)? {
         let path = name.path(directory);
         let bytes = name.bytes(directory);
-        let empty = FileInfo { name: name.text(), bytes, records: None, packets: None, from: None, to: None };
+        let (name, problem) = (name.text(), None);
+        let empty = FileInfo { name, bytes, records: None, packets: None, from: None, to: None, problem };
         let found = open_to_read(&path).and_then(|file| read(&file, &empty).map_err(StoreError::file("read", &path)));
         match found {
             Ok(file) => files.push(file),
             // It went since the directory was read.
             Err(_) if !path.exists() => {}
-            Err(error) if error.is_unusable() => files.push(empty),
+            Err(error) if error.is_of_one_file() => files.push(FileInfo { problem: Some(error.word()), ..empty }),
             Err(error) => return Err(error),
         }
     }

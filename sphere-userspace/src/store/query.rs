@@ -12,6 +12,7 @@ mod kinds;
 mod plan;
 mod scan;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::StoreError;
@@ -42,15 +43,19 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// When there is no store, or it cannot be read. Damaged files are left out, and named in the answer.
+    /// When there is no store, or it cannot be read. Files that cannot be read are left out, and named in the answer.
     pub fn ask(&self, directory: &Path) -> Result<Answer, StoreError> {
-        let mut attempts = 0;
+        let (mut attempts, mut unreadable) = (0, BTreeMap::new());
         loop {
-            let plan = plan::Plan::new(directory, self)?;
+            let plan = plan::Plan::new(directory, self, &unreadable)?;
             match gather::gather(&plan, self.top) {
                 Ok(gathered) => return Ok(plan.answer(gathered)),
                 // The oldest files go when there are too many bytes.
                 Err(_) if attempts < ATTEMPTS && plan.has_lost_a_file() => attempts += 1,
+                // A file may be damaged where nobody has looked yet: then it is asked again without.
+                Err(error) if error.is_of_one_file() && !unreadable.contains_key(error.path()) => {
+                    unreadable.insert(error.path().to_owned(), error.whole());
+                }
                 Err(error) => return Err(error),
             }
         }

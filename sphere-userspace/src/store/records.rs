@@ -38,7 +38,7 @@ pub(super) struct Record {
 }
 
 /// Gives every record between the times of a filter, file by file; a file is as it was when the reading of it began. Gives
-/// back the files that were left out because they are damaged, with the reason.
+/// back the files that were left out, or the rest of which was, with the reason.
 ///
 /// # Errors
 ///
@@ -55,14 +55,18 @@ pub(super) fn each_record<E: From<StoreError>>(
             Ok(file) => file,
             // It went since the directory was read.
             Err(_) if !path.exists() => continue,
-            Err(error) if error.is_unusable() => {
+            Err(error) if error.is_of_one_file() => {
                 left_out.push(error.whole());
                 continue;
             }
             Err(error) => return Err(error.into()),
         };
-        let read = read_file(&file, Span::of(filter), &mut take);
-        read.map_err(|error| E::from(StoreError::file("read", &path)(error)))??;
+        match read_file(&file, Span::of(filter), &mut take).map_err(StoreError::file("read", &path)) {
+            Ok(taken) => taken?,
+            // What was read before the damage stays taken: it is as good as ever.
+            Err(error) if error.is_of_one_file() => left_out.push(format!("the rest of it: {}", error.whole())),
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(left_out)
 }

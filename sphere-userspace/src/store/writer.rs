@@ -64,7 +64,8 @@ pub struct Store {
     part_bytes: u64,
     opened: Instant,
     aged: Option<SystemTime>,
-    is_paused: bool,
+    /// Why nothing is written at the moment.
+    pause: Option<String>,
     stats: StoreStats,
     denied: DeniedByGroup,
 }
@@ -91,7 +92,7 @@ impl Store {
             serial: 0,
             opened: Instant::now(),
             aged: None,
-            is_paused: false,
+            pause: None,
             stats: StoreStats::default(),
             denied: DeniedByGroup::default(),
         })
@@ -122,10 +123,9 @@ impl Store {
                 }
             }
         }
-        if self.is_paused {
+        if self.pause.take().is_some() {
             tracing::info!("the store is written again");
         }
-        self.is_paused = false;
         self.stats.written += batch.len() as u64;
         self.tidy(now);
         Ok(Outcome::Written)
@@ -154,6 +154,12 @@ impl Store {
         self.stats
     }
 
+    /// Why nothing is written at the moment; [`None`] when what comes is written.
+    #[must_use]
+    pub fn pause_reason(&self) -> Option<&str> {
+        self.pause.as_deref()
+    }
+
     /// What was written so far, by group.
     #[must_use]
     pub const fn denied(&self) -> &DeniedByGroup {
@@ -161,10 +167,10 @@ impl Store {
     }
 
     fn pause(&mut self, batch: &[Denial], why: &str) -> Outcome {
-        if !self.is_paused {
+        if self.pause.as_deref() != Some(why) {
             tracing::warn!(why, "the store pauses; the kernel keeps the totals");
+            self.pause = Some(why.to_owned());
         }
-        self.is_paused = true;
         self.stats.paused += batch.len() as u64;
         Outcome::Paused
     }

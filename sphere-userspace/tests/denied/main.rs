@@ -109,7 +109,8 @@ fn json_has_what_makes_a_line_and_what_came_to_it() {
     let expected = serde_json::json!({
         "schema": "sphere.denied-total/1", "peer": "203.0.113.7", "peer_names": ["api.example.com"],
         "reason": "destination", "explanation": "no rule allows this destination",
-        "remedy": "allow destination and port in a [[group.allow]] of the group", "packets": 15, "bytes": 1110,
+        "remedy": "an answer opens a documentation address only with `allow_private = true` in a [[group.allow]] for its name",
+        "packets": 15, "bytes": 1110,
     });
     assert_eq!(line, expected);
 }

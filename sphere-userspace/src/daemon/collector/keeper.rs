@@ -18,6 +18,8 @@ pub(super) struct Batch {
 pub(super) struct Report {
     /// What became of the batch; or what is wrong, for people.
     pub(super) outcome: Result<Outcome, String>,
+    /// Why nothing is written at the moment, with [`Outcome::Paused`].
+    pub(super) pause: Option<String>,
     pub(super) stats: StoreStats,
     /// What was written so far, by group.
     pub(super) denied: DeniedByGroup,
@@ -63,7 +65,8 @@ impl Keeper {
             Some(store) => (store.stats(), store.denied().clone(), store.bytes().unwrap_or_default()),
             None => (StoreStats::default(), DeniedByGroup::default(), 0),
         };
-        Report { outcome, stats, denied, bytes }
+        let pause = self.store.as_ref().and_then(|store| store.pause_reason().map(str::to_owned));
+        Report { outcome, pause, stats, denied, bytes }
     }
 
     fn write(&mut self, denials: &[Denial], now: SystemTime) -> Result<Outcome, StoreError> {

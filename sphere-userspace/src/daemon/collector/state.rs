@@ -18,7 +18,7 @@ pub enum StoreStanding {
     Starting,
     /// What is denied is written.
     Written,
-    /// There is no room, somebody holds the file, or the clock is not set: the log says which.
+    /// There is no room, somebody holds the file, or the clock is not set: the problem says which.
     Paused,
     /// It cannot be read or written.
     Failing,
@@ -116,12 +116,12 @@ impl StoreState {
 
     /// Takes up what the store says.
     pub(super) fn take_up(&mut self, report: Report) {
-        let Report { outcome, stats, denied, bytes } = report;
+        let Report { outcome, pause, stats, denied, bytes } = report;
         match outcome {
             Ok(Outcome::Written) => {}
             Ok(Outcome::Paused) => {
                 self.standing = StoreStanding::Paused;
-                self.problem = None;
+                self.problem = pause;
             }
             Err(problem) => self.fail(problem),
         }

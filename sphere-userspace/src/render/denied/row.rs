@@ -1,6 +1,7 @@
 //! A line of an answer as machines read it: schema `sphere.denied-total/1`. What a line is not made of, and what is not
 //! known, is left out.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::SystemTime;
 
@@ -9,6 +10,7 @@ use sphere_common::verdict::Reason;
 
 use super::remedy::remedy;
 use crate::policy::protocol_text;
+use crate::resolve::Special;
 use crate::store::{Field, Fields, KindPart, Line};
 
 const ICMP: u8 = 1;
@@ -33,7 +35,7 @@ pub(super) struct Row<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    remedy: Option<&'static str>,
+    remedy: Option<Cow<'static, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     direction: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,7 +76,7 @@ impl<'a> Row<'a> {
             verdict: kind.verdict.as_deref(),
             reason: kind.reason.as_deref(),
             explanation: reason.map(Reason::sentence),
-            remedy: reason.and_then(remedy),
+            remedy: reason.and_then(|reason| remedy_of(reason, line)),
             direction: kind.direction.as_deref(),
             device: line.device.filter(is_address),
             peer: line.peer.filter(is_address),
@@ -90,6 +92,20 @@ impl<'a> Row<'a> {
             last_time: time_text(line.sum.last()),
         }
     }
+}
+
+/// What would have to change. Where a name leads to an address that answers do not open, a rule is not what is missing.
+fn remedy_of(reason: Reason, line: &Line) -> Option<Cow<'static, str>> {
+    let is_named = line.names.as_deref().is_some_and(|names| !names.is_empty());
+    match special_peer(reason, line).filter(|_| is_named) {
+        Some(special) => Some(special.remedy().into()),
+        None => remedy(reason).map(Cow::Borrowed),
+    }
+}
+
+/// What is special about the address that a device may not go to.
+pub(super) fn special_peer(reason: Reason, line: &Line) -> Option<Special> {
+    line.peer.filter(|_| reason == Reason::Destination).and_then(Special::of)
 }
 
 /// Whether it is one: `::` stands for a frame that named none.

@@ -17,7 +17,7 @@ pub struct Filter {
     pub groups: Vec<String>,
     /// The other side.
     pub to: Option<Target>,
-    /// Ports of the other side, with the IP protocol where one is given.
+    /// Ports of the other side, with the IP protocol where one is given, else over TCP and UDP.
     pub ports: Vec<(Option<u8>, u16)>,
     /// IP protocols.
     pub protocols: Vec<u8>,

@@ -8,6 +8,9 @@ use rusqlite::{Connection, Error, Result};
 use super::{Field, Fields, Filter};
 use crate::store::StoredKind;
 
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
 /// Stands for a kind that the question is not about.
 pub(super) const UNWANTED: u32 = u32::MAX;
 
@@ -31,7 +34,9 @@ pub struct KindPart {
 fn is_wanted(kind: &StoredKind, filter: &Filter) -> bool {
     let Filter { groups, ports, protocols, reasons, verdict, direction, .. } = filter;
     let port = |(protocol, port): &(Option<u8>, u16)| {
-        kind.port == Some(*port) && protocol.is_none_or(|protocol| kind.protocol == Some(protocol))
+        // Of other protocols it is no port: the type and code of ICMP, an EtherType.
+        let fits = kind.protocol.is_some_and(|found| protocol.map_or(has_ports(found), |wanted| wanted == found));
+        kind.port == Some(*port) && fits
     };
     (groups.is_empty() || groups.iter().any(|group| **group == *kind.group))
         && (ports.is_empty() || ports.iter().any(port))
@@ -39,6 +44,11 @@ fn is_wanted(kind: &StoredKind, filter: &Filter) -> bool {
         && (reasons.is_empty() || reasons.iter().any(|reason| reason.word() == &*kind.reason))
         && verdict.is_none_or(|verdict| verdict.word() == &*kind.verdict)
         && direction.is_none_or(|direction| direction.word() == &*kind.direction)
+}
+
+/// Whether the packets of an IP protocol have ports.
+const fn has_ports(protocol: u8) -> bool {
+    matches!(protocol, TCP | UDP)
 }
 
 impl KindPart {

@@ -62,8 +62,12 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Looks into every file.
-    pub(super) fn new(directory: &Path, query: &Query) -> Result<Self, StoreError> {
+    /// Looks into every file but those that turned out to be unreadable further in, for which the reason is given.
+    pub(super) fn new(
+        directory: &Path,
+        query: &Query,
+        unreadable: &BTreeMap<PathBuf, String>,
+    ) -> Result<Self, StoreError> {
         let mut names = Numbers::new();
         // The number of no names is 0, here as in the files.
         names.number(Arc::from(""));
@@ -74,12 +78,15 @@ impl Plan {
             by: query.by,
             kinds: Numbers::new(),
             names,
-            left_out: Vec::new(),
+            left_out: unreadable.values().cloned().collect(),
             has: None,
         };
         let mut devices: BTreeMap<IpAddr, Vec<(usize, i64)>> = BTreeMap::new();
         for name in day::files(directory)? {
             let path = name.path(directory);
+            if unreadable.contains_key(&path) {
+                continue;
+            }
             let opened = open_to_read(&path).and_then(|file| {
                 plan.look_into(&file, &path, query, &mut devices).map_err(StoreError::file("read", &path))
             });
@@ -87,7 +94,7 @@ impl Plan {
                 Ok(()) => {}
                 // It went since the directory was read.
                 Err(_) if !path.exists() => {}
-                Err(error) if error.is_unusable() => plan.left_out.push(error.whole()),
+                Err(error) if error.is_of_one_file() => plan.left_out.push(error.whole()),
                 Err(error) => return Err(error),
             }
         }
