@@ -17,6 +17,8 @@ pub struct Policy {
     pub denied_window: &'static str,
     /// Where the account of denials is kept.
     pub store: PathBuf,
+    /// Where the policies that were in force are kept.
+    pub history: PathBuf,
     /// More lines of the sink of that file, and more sinks.
     pub records: String,
     /// How packets of devices are seen: `xdp` or `tc`.
@@ -48,10 +50,11 @@ pub struct Policy {
 impl Policy {
     /// The policy that every scenario starts from.
     #[must_use]
-    pub fn of_the_lab(denied: &Path, store: &Path) -> Self {
+    pub fn of_the_lab(denied: &Path, store: &Path, history: &Path) -> Self {
         Self {
             denied: denied.to_owned(),
             store: store.to_owned(),
+            history: history.to_owned(),
             denied_window: "0s",
             records: String::new(),
             ingress: "xdp",
@@ -88,7 +91,7 @@ impl Policy {
         let mut text = format!(
             "version = 1\n\n\
              [records]\nwindow = \"{}\"\n\n[[records.sink]]\ntype = \"file\"\npath = \"{}\"\n{}\n\
-             [store]\ndirectory = \"{}\"\n\n\
+             [store]\ndirectory = \"{}\"\n\n[daemon]\nhistory = \"{}\"\n\n\
              [resolver]\nservers = [\"{}\"]\nttl_floor = \"{}s\"\ngrace = \"{}s\"\ntimeout = \"1s\"\n\n\
              [limits]\n{}\n\
              [[interface]]\nname = \"lan0\"\nmode = \"{}\"\nother_sources = \"{}\"\n\n\
@@ -100,6 +103,7 @@ impl Policy {
             self.denied.display(),
             self.records,
             self.store.display(),
+            self.history.display(),
             self.resolver,
             self.ttl_floor_seconds,
             self.grace_seconds,

@@ -3,6 +3,7 @@
 mod badinput;
 mod baseline;
 mod churn;
+mod confirm;
 mod crash;
 mod daemonless;
 mod fleet;
@@ -13,6 +14,7 @@ mod oversize;
 mod poison;
 mod query_policy;
 mod race;
+mod reload;
 mod rotation;
 mod session;
 mod sinks;
@@ -60,6 +62,8 @@ pub fn all() -> &'static [&'static dyn Scenario] {
         &flood::FloodCrash,
         &sinks::Sinks,
         &ladder::Ladder,
+        &reload::Reload,
+        &confirm::Confirm,
     ]
 }
 

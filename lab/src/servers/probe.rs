@@ -19,6 +19,8 @@ use crate::net::plan::{DENIED_PORT, PROBE, PROBE_PORT, PROBE6};
 
 /// How often the service looks whether it should end.
 const LOOK: Duration = Duration::from_millis(100);
+/// Bytes of datagrams that may wait.
+const QUEUE: usize = 8 << 20;
 
 /// The running echo service; dropped, it ends.
 #[derive(Debug)]
@@ -51,6 +53,8 @@ impl Probe {
             for address in [socket(PROBE, port), socket(PROBE6, port)] {
                 let udp = network.internet.enter(|| UdpSocket::bind(address))??;
                 udp.set_read_timeout(Some(LOOK))?;
+                // What waits for a busy processor is not lost.
+                setsockopt(&udp, sockopt::RcvBufForce, &QUEUE)?;
                 let shared = Arc::clone(&state);
                 thread::spawn(move || echo_datagrams(&udp, address, &shared));
                 let tcp = network.internet.enter(|| TcpListener::bind(address))??;

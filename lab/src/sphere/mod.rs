@@ -36,6 +36,7 @@ pub struct Sphere {
     config: PathBuf,
     denied: PathBuf,
     store: PathBuf,
+    history: PathBuf,
     pin_root: PathBuf,
     notify: PathBuf,
     log: PathBuf,
@@ -54,6 +55,7 @@ impl Sphere {
             config: ground.path("sphere.toml"),
             denied: ground.path("denied.jsonl"),
             store: ground.path("store"),
+            history: ground.path("policies"),
             pin_root: ground.bpffs().join("sphere"),
             notify: ground.path("notify"),
             log: ground.path("sphere.log"),
@@ -63,7 +65,7 @@ impl Sphere {
     /// The policy to start from.
     #[must_use]
     pub fn policy(&self) -> Policy {
-        Policy::of_the_lab(&self.denied, &self.store)
+        Policy::of_the_lab(&self.denied, &self.store, &self.history)
     }
 
     /// Writes the policy file.

@@ -3,6 +3,7 @@
 use std::process::{ExitCode, Termination};
 
 use super::filter::Backwards;
+use super::reload::NoDaemon;
 use super::top::TopError;
 use crate::daemon::DaemonError;
 use crate::datapath::DatapathError;
@@ -19,7 +20,8 @@ Exit codes:
   3  the policy is invalid
   4  a permission or capability is missing
   5  the environment does not allow it: no BPF file system, no such interface,
-     no store, a kernel feature or the data plane in this binary is missing
+     no store, no daemon, a kernel feature or the data plane in this binary is
+     missing
   6  conflict: somebody else's program on the interface, or another daemon
   7  done, but files of the store could not be read: the answer lacks them";
 
@@ -72,6 +74,9 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     }
     if matches!(error.downcast_ref::<TopError>(), Some(TopError::NoTerminal)) {
         return Exit::Usage;
+    }
+    if error.downcast_ref::<NoDaemon>().is_some() {
+        return Exit::Environment;
     }
     let of_export = match error.downcast_ref::<ExportError>() {
         Some(ExportError::Store(error)) => Some(error),

@@ -8,6 +8,7 @@ mod exit;
 mod filter;
 mod follow;
 mod names;
+mod reload;
 mod run;
 mod status;
 mod store;
@@ -54,6 +55,28 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what another policy would let pass or deny, per group; needs no privileges
+    Diff {
+        /// The policy as it is
+        #[arg(value_name = "OLD")]
+        old: PathBuf,
+        /// The policy as it would be
+        #[arg(value_name = "NEW")]
+        new: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Have the daemon read its policy again: checked, shown, then put in force
+    Reload(reload::Reload),
+    /// Say that a policy stays which was put in force with `reload --confirm`
+    Confirm {
+        /// Directory of the pins
+        #[arg(long, value_name = "DIR", default_value = DEFAULT_PIN_ROOT)]
+        pin_root: PathBuf,
+    },
+    /// Go back to a policy that was in force
+    Rollback(reload::Rollback),
     /// Show what is enforced now, from the kernel; needs no daemon
     Status {
         /// Directory of the pins
@@ -166,6 +189,10 @@ impl Arguments {
         match self.command {
             Command::Run { config, pin_root } => run::run(&config, pin_root.as_deref()),
             Command::Check { file, json } => check::run(&file, json),
+            Command::Diff { old, new, json } => reload::diff((&old, &new), json),
+            Command::Reload(options) => reload::reload(options),
+            Command::Confirm { pin_root } => reload::confirm(&pin_root),
+            Command::Rollback(options) => reload::rollback(options),
             Command::Status { pin_root, json } => status::run(&pin_root, json),
             Command::Names { name, pin_root, json } => names::names(&pin_root, name.as_deref(), json),
             Command::Explain { device, target, pin_root, json } => {

@@ -12,6 +12,8 @@ use crate::datapath::{is_running, socket_of};
 
 /// How long the daemon may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it may take to put another policy in force.
+const LONG_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Why the daemon did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +53,8 @@ pub fn ask<T: DeserializeOwned>(pin_root: &Path, request: Request) -> Result<Opt
 
 fn exchange(path: &Path, request: Request) -> io::Result<String> {
     let mut stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    let is_long = matches!(request, Request::Reload(_) | Request::Rollback { .. });
+    stream.set_read_timeout(Some(if is_long { LONG_PATIENCE } else { PATIENCE }))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = serde_json::to_vec(&Envelope { version: VERSION, request }).map_err(io::Error::other)?;
     line.push(b'\n');

@@ -9,7 +9,9 @@ mod server;
 use serde::{Deserialize, Serialize};
 
 pub use client::{ControlError, ask};
-pub use server::{Call, Listener};
+pub use server::{Answer, Call, Listener};
+
+use crate::daemon::Reading;
 
 /// Version of the requests and their answers.
 const VERSION: u32 = 1;
@@ -28,6 +30,18 @@ pub enum Request {
     Store,
     /// What became of records: a list of [`crate::audit::SinkState`].
     Sinks,
+    /// To read the policy again: a [`crate::daemon::Reloaded`].
+    Reload(Reading),
+    /// To go back to a policy, by its number or to the one before: a [`crate::daemon::Reloaded`].
+    Rollback {
+        /// Its number.
+        #[serde(default)]
+        to: Option<u64>,
+    },
+    /// To end a trial: `{"number":N}`.
+    Confirm,
+    /// The policies that are kept: a list of [`crate::daemon::KeptPolicy`].
+    Policies,
 }
 
 /// A request as it is sent.

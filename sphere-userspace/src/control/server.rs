@@ -21,13 +21,16 @@ const AT_ONCE: usize = 8;
 /// How long a peer may take to send its request or to take its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Where an answer goes.
+pub type Answer = oneshot::Sender<Result<serde_json::Value, String>>;
+
 /// A request that waits for the daemon, which answers with JSON or says why it does not.
 #[derive(Debug)]
 pub struct Call {
     /// What is asked.
     pub request: Request,
     /// Where the answer goes.
-    pub answer: oneshot::Sender<Result<serde_json::Value, String>>,
+    pub answer: Answer,
 }
 
 /// The socket.

@@ -10,6 +10,7 @@ mod metering;
 mod news;
 mod notify;
 mod overhearing;
+mod policies;
 mod reload;
 mod resolver;
 mod run;
@@ -18,5 +19,6 @@ mod watching;
 
 pub use self::collector::{StoreStanding, StoreState};
 pub use self::core::{Core, DaemonError, Learned};
+pub use self::policies::{KeptPolicy, Reading, Reloaded};
 pub use run::{Settings, run};
 pub use sightings::Lesson;

@@ -20,6 +20,8 @@ fn send(address: &OsString, state: &str) -> io::Result<()> {
         _ => SocketAddr::from_pathname(address)?,
     };
     let socket = UnixDatagram::unbound()?;
+    // A manager that does not read must not stop the daemon.
+    socket.set_nonblocking(true)?;
     socket.send_to_addr(state.as_bytes(), &address)?;
     Ok(())
 }
@@ -36,6 +38,9 @@ mod tests {
         send(&path.clone().into_os_string(), "READY=1").unwrap();
         let mut buffer = [0; 32];
         assert_eq!(socket.recv(&mut buffer).unwrap(), 7);
+        // Its queue has an end.
+        let full = (0..100_000).find_map(|_| send(&path.clone().into_os_string(), "READY=1").err()).unwrap();
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
         std::fs::remove_file(&path).unwrap();
 
         let name = format!("sphere-notify-{}", std::process::id());

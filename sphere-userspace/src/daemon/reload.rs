@@ -4,16 +4,19 @@ use std::path::PathBuf;
 
 use tokio::task::JoinSet;
 
-use crate::policy::{self, Policy, PolicyErrors};
+use super::policies::said;
+use crate::policy::{self, Policy, Texts};
 
+/// A policy and the texts that it was read from, or what is wrong with it.
+type Found = Result<(Policy, Texts), Vec<String>>;
 /// What came of reading: [`None`] when it panicked, which was told.
-pub(super) type Read = Option<Result<Policy, PolicyErrors>>;
+pub(super) type Read = Option<Found>;
 
 /// A policy file that is read when it is asked for, once at a time.
 #[derive(Debug)]
 pub(super) struct Reload {
     config: PathBuf,
-    reading: JoinSet<Result<Policy, PolicyErrors>>,
+    reading: JoinSet<Found>,
     /// Asked for while it was being read: it may have changed behind what was read already.
     is_stale: bool,
 }
@@ -34,7 +37,7 @@ impl Reload {
 
     fn begin(&mut self) {
         let config = self.config.clone();
-        self.reading.spawn_blocking(move || policy::load(&config));
+        self.reading.spawn_blocking(move || policy::load_with_texts(&config).map_err(|errors| said(&errors)));
     }
 
     /// What the file says, as it is after it was asked for last; [`None`] when nobody has asked. Nothing is lost when
@@ -73,7 +76,7 @@ mod tests {
         fs::write(&path, POLICY).unwrap();
         reload.ask();
         let read = reload.done().await.unwrap().unwrap();
-        assert_eq!(read.map(|policy| policy.groups.len()), Ok(1));
+        assert_eq!(read.map(|(policy, texts)| (policy.groups.len(), texts[&path] == POLICY)), Ok((1, true)));
         assert!(reload.done().await.is_none(), "it is read no more often than needed");
         fs::write(&path, "nothing").unwrap();
         reload.ask();

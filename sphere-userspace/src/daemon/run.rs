@@ -4,9 +4,10 @@ use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Context;
+use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -19,15 +20,16 @@ use super::metering::{self, Ask, Meter};
 use super::news::tell_warnings;
 use super::notify::notify;
 use super::overhearing::{self, Ears};
-use super::reload::{Read, Reload};
+use super::policies::{Policies, Reading, Reloaded};
+use super::reload::Reload;
 use super::resolver::resolve;
 use super::watching::take_sample;
 use crate::audit::{Digest, Directory, SinkCounts, SinkState, Sinks, Teller, read_events};
-use crate::control::{Call, Listener, Request};
+use crate::control::{Answer, Call, Listener, Request};
 use crate::datapath::netlink::Watch;
 use crate::datapath::{DatapathError, Kernel, Lock, Object, Pins, Survey};
 use crate::names::View;
-use crate::policy::Policy;
+use crate::policy::{Policy, Texts};
 use crate::privilege;
 use crate::resolve::{Orders, Resolution};
 
@@ -60,15 +62,16 @@ pub struct Settings {
 /// # Errors
 ///
 /// When the policy cannot be put in force. What is in force stays in force, whatever happens.
-pub fn run(settings: &Settings, policy: Policy) -> anyhow::Result<()> {
+pub fn run(settings: &Settings, read: (Policy, Texts)) -> anyhow::Result<()> {
     let begun = Instant::now();
-    tell_warnings(&policy);
     privilege::check_capabilities()?;
     privilege::check_kernel()?;
     let object = Object::embedded()?;
     let pins = Pins::new(&settings.pin_root);
     pins.check_bpffs()?;
     let _lock = Lock::take(&settings.pin_root)?;
+    let (mut policies, policy) = Policies::open(settings, read);
+    tell_warnings(&policy);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     // From here on a signal waits until it can be attended to; by default SIGHUP would end the process.
@@ -83,11 +86,12 @@ pub fn run(settings: &Settings, policy: Policy) -> anyhow::Result<()> {
     tracing::debug!(data_plane, "open");
     let mut core = Core::open(kernel, policy, Arc::clone(&directory))?;
     core.begin()?;
+    policies.begun();
     notify("READY=1");
     let (ports, groups) = (core.policy().interfaces.len(), core.policy().groups.len());
     tracing::info!(ports, groups, data_plane, after = %format_args!("{:.1?}", begun.elapsed()), "enforcing");
 
-    let ended = runtime.block_on(serve((settings, begun), core, directory, signals));
+    let ended = runtime.block_on(serve((settings, begun), (core, policies), directory, signals));
     // A look-up or a write that hangs must not keep the process.
     runtime.shutdown_timeout(DRAIN);
     ended
@@ -140,7 +144,7 @@ impl Signals {
 
 async fn serve(
     (settings, begun): (&Settings, Instant),
-    mut core: Core<Kernel>,
+    (mut core, policies): (Core<Kernel>, Policies),
     directory: Arc<Directory>,
     signals: Signals,
 ) -> anyhow::Result<()> {
@@ -191,7 +195,8 @@ async fn serve(
     let wakers = Wakers { watch, answers, calls, store, figures, ears, signals, sinks: sink_view };
     // What changed between the start and the subscription was not reported.
     core.look_around()?;
-    let ended = attend(settings, &mut core, wakers, &orders, &mut tasks).await;
+    let reload = Reload::new(settings.config.clone());
+    let ended = attend((&mut core, policies, reload), wakers, &orders, &mut tasks).await;
 
     tracing::info!("stopping; enforcement stays");
     notify("STOPPING=1");
@@ -205,8 +210,7 @@ async fn serve(
 
 /// Attends to whatever happens, until a signal says to stop.
 async fn attend(
-    settings: &Settings,
-    core: &mut Core<Kernel>,
+    (core, mut policies, mut reload): (&mut Core<Kernel>, Policies, Reload),
     mut wakers: Wakers,
     orders: &watch::Sender<Orders>,
     tasks: &mut JoinSet<(&'static str, anyhow::Result<()>)>,
@@ -215,7 +219,10 @@ async fn attend(
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut sightings = interval_at(Instant::now() + SIGHTINGS, SIGHTINGS);
     sightings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut reload = Reload::new(settings.config.clone());
+    // Who waits for the policy to be read, and how it is to be taken.
+    let mut reloading: Option<(Reading, Answer)> = None;
+    // Whether the service manager was told that the policy is being read.
+    let mut is_announced = false;
     // A sweep that is under way elsewhere.
     let mut surveys: JoinSet<(Result<Survey, DatapathError>, u64)> = JoinSet::new();
     let mut batch = Vec::new();
@@ -232,11 +239,23 @@ async fn attend(
             }
             _ = wakers.signals.hang_up.recv() => {
                 notify("RELOADING=1");
+                is_announced = true;
                 reload.ask();
                 Ok(())
             }
             Some(read) = reload.done() => {
-                take_over(read, core, orders);
+                let (how, answer) = reloading.take().unzip();
+                let reloaded = policies.take_over(read, core, how.unwrap_or_default());
+                follow(core, &reloaded, (orders, &mut wakers.ears));
+                answer_with(answer, &reloaded);
+                if std::mem::take(&mut is_announced) {
+                    notify("READY=1");
+                }
+                Ok(())
+            }
+            () = sleep_until(policies.trial_ends().unwrap_or_else(Instant::now)), if policies.trial_ends().is_some() => {
+                policies.end_trial(core);
+                orders.send_replace(Orders::from(core.policy()));
                 wakers.ears.follow(core.policy());
                 Ok(())
             }
@@ -264,8 +283,27 @@ async fn attend(
             _ = sweep.tick(), if surveys.is_empty() => core.begin_sweep().map(|(surveyor, writes)| {
                 surveys.spawn_blocking(move || (surveyor(), writes));
             }),
-            Some(call) = wakers.calls.recv() => {
-                reply(core, (&wakers.store, &wakers.sinks), call);
+            Some(Call { request, answer }) = wakers.calls.recv() => {
+                match request {
+                    Request::Reload(_) if reloading.is_some() => {
+                        drop(answer.send(Err("the policy is being read already: try again".to_owned())));
+                    }
+                    Request::Reload(how) => {
+                        reloading = Some((how, answer));
+                        reload.ask();
+                    }
+                    Request::Rollback { to } => {
+                        let reloaded = policies.go_back(core, to);
+                        follow(core, &reloaded, (orders, &mut wakers.ears));
+                        answer_with(Some(answer), &reloaded);
+                    }
+                    Request::Confirm => {
+                        let confirmed = policies.confirm().map(|number| serde_json::json!({ "number": number }));
+                        drop(answer.send(confirmed));
+                    }
+                    Request::Policies => drop(answer.send(policies.kept().and_then(|kept| value_of(&kept)))),
+                    request => reply(core, (&wakers.store, &wakers.sinks), (request, answer)),
+                }
                 Ok(())
             }
             Some(survey) = surveys.join_next() => take_up(core, survey),
@@ -304,16 +342,42 @@ fn listen(
     }
 }
 
-/// Answers a call of the control socket.
-fn reply(core: &Core<Kernel>, (store, sinks): (&watch::Receiver<StoreState>, &SinkView), call: Call) {
-    let answer = match call.request {
-        Request::Store => serde_json::to_value(&*store.borrow()),
-        Request::Sinks => serde_json::to_value(sinks.states()),
-        Request::Ladder => core.ladder().with(|ladder| serde_json::to_value(&*ladder)),
-        Request::Names => serde_json::to_value(View::of_daemon(core.policy(), core.leases(), core.standings())),
+/// Answers a question of the control socket; what changes something was attended to before.
+fn reply(
+    core: &Core<Kernel>,
+    (store, sinks): (&watch::Receiver<StoreState>, &SinkView),
+    (request, answer): (Request, Answer),
+) {
+    let value = match request {
+        Request::Store => value_of(&*store.borrow()),
+        Request::Sinks => value_of(&sinks.states()),
+        Request::Ladder => core.ladder().with(|ladder| value_of(&*ladder)),
+        Request::Names => value_of(&View::of_daemon(core.policy(), core.leases(), core.standings())),
+        Request::Reload(_) | Request::Rollback { .. } | Request::Confirm | Request::Policies => {
+            Err("it is not a question".to_owned())
+        }
     };
     // Who asked may have gone.
-    drop(call.answer.send(answer.map_err(|error| error.to_string())));
+    drop(answer.send(value));
+}
+
+fn value_of(value: &impl Serialize) -> Result<serde_json::Value, String> {
+    serde_json::to_value(value).map_err(|error| error.to_string())
+}
+
+/// Tells who waits, if anybody does, what came of a policy.
+fn answer_with(answer: Option<Answer>, reloaded: &Reloaded) {
+    // Who asked may have gone.
+    drop(answer.map(|answer| answer.send(value_of(reloaded))));
+}
+
+/// Has everybody go by the policy that is in force now.
+fn follow(core: &Core<Kernel>, reloaded: &Reloaded, (orders, ears): (&watch::Sender<Orders>, &mut Ears)) {
+    if reloaded.applied {
+        orders.send_replace(Orders::from(core.policy()));
+        ears.follow(core.policy());
+        tracing::info!(number = reloaded.number, took_ms = reloaded.took_ms, "policy reloaded");
+    }
 }
 
 /// Takes up what a sweep found.
@@ -344,33 +408,6 @@ fn earlier(due: Option<Instant>, learned: Learned) -> Option<Instant> {
     };
     let at = Instant::now() + wait;
     Some(due.map_or(at, |due| due.min(at)))
-}
-
-/// Puts the policy in force that was read again; the old one stays when it is not valid.
-fn take_over(read: Read, core: &mut Core<Kernel>, orders: &watch::Sender<Orders>) {
-    match read {
-        Some(Ok(policy)) => match core.reload(policy) {
-            Ok(()) => {
-                core.loads.load(SystemTime::now());
-                orders.send_replace(Orders::from(core.policy()));
-                tell_warnings(core.policy());
-                tracing::info!("policy reloaded");
-            }
-            Err(error) => {
-                core.loads.refuse();
-                tracing::error!(error = %chain(&error), "the old policy stays in force");
-            }
-        },
-        Some(Err(errors)) => {
-            core.loads.refuse();
-            for found in errors.diagnostics() {
-                tracing::error!("{found}");
-            }
-            tracing::error!(found = errors.summary(), "the old policy stays in force");
-        }
-        None => core.loads.refuse(),
-    }
-    notify("READY=1");
 }
 
 /// Lets what waits for the sinks get out, and tells what did not.

@@ -1,6 +1,8 @@
 //! The text of a policy or profile file: a regular file of bounded size, in UTF-8.
 
 use std::{
+    cell::RefCell,
+    collections::BTreeMap,
     fs::{self, FileType, OpenOptions},
     io::{self, Read as _},
     os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
@@ -10,8 +12,8 @@ use std::{
 
 use super::diagnostic::{Diagnostic, Place, Severity, Source};
 
-/// Largest file that is read: some ten thousand rules. A larger one is hardly a policy.
-const MOST_BYTES: u64 = 1 << 20;
+/// Largest file that is read: some hundred thousand rules. A larger one is hardly a policy.
+const MOST_BYTES: u64 = 8 << 20;
 
 /// Why a file has no text to read.
 #[derive(Debug, thiserror::Error)]
@@ -74,22 +76,58 @@ impl From<FileError> for Diagnostic {
     }
 }
 
-/// Reads a file. A byte order mark is left out.
-///
-/// # Errors
-///
-/// When it is not readable, not regular, too large or not UTF-8. Nothing but a regular file is opened.
-pub(super) fn read(path: &Path) -> Result<Arc<Source>, FileError> {
-    text(path, Source::new)
+/// The texts that a policy was read from, by the paths that they were read at.
+pub type Texts = BTreeMap<PathBuf, String>;
+
+/// The files that a policy is read from: those on disk, or the texts that were kept of an earlier reading. Each text that
+/// is read is noted.
+#[derive(Debug, Default)]
+pub(super) struct Files<'a> {
+    kept: Option<&'a Texts>,
+    noted: RefCell<Texts>,
 }
 
-/// As [`read`], where nobody has said yet that the text may be shown.
-///
-/// # Errors
-///
-/// As [`read`].
-pub(super) fn read_unshown(path: &Path) -> Result<Arc<Source>, FileError> {
-    text(path, Source::unshown)
+impl<'a> Files<'a> {
+    /// Those that were kept, and no others.
+    pub(super) fn kept(texts: &'a Texts) -> Self {
+        Self { kept: Some(texts), noted: RefCell::default() }
+    }
+
+    /// Reads a file. A byte order mark is left out.
+    ///
+    /// # Errors
+    ///
+    /// When it is not readable, not regular, too large or not UTF-8. Nothing but a regular file is opened.
+    pub(super) fn read(&self, path: &Path) -> Result<Arc<Source>, FileError> {
+        self.source(path, Source::new)
+    }
+
+    /// As [`Self::read`], where nobody has said yet that the text may be shown.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub(super) fn read_unshown(&self, path: &Path) -> Result<Arc<Source>, FileError> {
+        self.source(path, Source::unshown)
+    }
+
+    /// What was read.
+    pub(super) fn into_noted(self) -> Texts {
+        self.noted.into_inner()
+    }
+
+    fn source(&self, path: &Path, source: fn(String, String) -> Arc<Source>) -> Result<Arc<Source>, FileError> {
+        let Some(kept) = self.kept else {
+            let found = text(path, source)?;
+            self.noted.borrow_mut().insert(path.to_owned(), found.text().to_owned());
+            return Ok(found);
+        };
+        let text = kept.get(path).ok_or_else(|| FileError::Read {
+            path: path.to_owned(),
+            cause: io::Error::new(io::ErrorKind::NotFound, "it was not kept with the policy"),
+        })?;
+        Ok(source(path.display().to_string(), text.clone()))
+    }
 }
 
 fn text(path: &Path, source: fn(String, String) -> Arc<Source>) -> Result<Arc<Source>, FileError> {

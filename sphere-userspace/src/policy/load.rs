@@ -15,7 +15,7 @@ use super::{
     date::Date,
     diagnostic::{self, PolicyErrors, Severity, Source},
     document::{Fields, Value},
-    file,
+    file::{Files, Texts},
     findings::Findings,
     group::Server,
     group_file::{self, Written},
@@ -39,13 +39,33 @@ const FORMAT: u32 = 1;
 ///
 /// Everything that is wrong with it, each with its place.
 pub fn load(path: &Path) -> Result<Policy, PolicyErrors> {
-    match file::read(path) {
-        Ok(source) => {
-            let directory = path.parent().unwrap_or(Path::new(""));
-            read(&source, Library::new(Some(directory), Some(Date::of(SystemTime::now()))))
-        }
-        Err(error) => Err(PolicyErrors::new(vec![error.into()])),
-    }
+    load_with_texts(path).map(|(policy, _)| policy)
+}
+
+/// Reads a policy file; gives back the texts that it was read from too, with which [`load_kept`] gives it again.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, each with its place.
+pub fn load_with_texts(path: &Path) -> Result<(Policy, Texts), PolicyErrors> {
+    let files = Files::default();
+    let policy = load_from(path, &files)?;
+    Ok((policy, files.into_noted()))
+}
+
+/// Reads a policy from texts that were kept, wherever its files are now.
+///
+/// # Errors
+///
+/// As [`load`]: this program may know other keys than the one that kept them.
+pub fn load_kept(path: &Path, texts: &Texts) -> Result<Policy, PolicyErrors> {
+    load_from(path, &Files::kept(texts))
+}
+
+fn load_from(path: &Path, files: &Files<'_>) -> Result<Policy, PolicyErrors> {
+    let source = files.read(path).map_err(|error| PolicyErrors::new(vec![error.into()]))?;
+    let directory = path.parent().unwrap_or(Path::new(""));
+    read(&source, Library::new(Some((directory, files)), Some(Date::of(SystemTime::now()))))
 }
 
 /// Reads a policy from a text; `origin` is what the text is called. Only shipped profiles are known. Never panics.

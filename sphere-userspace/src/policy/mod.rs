@@ -8,6 +8,7 @@
 mod across;
 mod date;
 mod diagnostic;
+mod difference;
 mod document;
 mod excerpt;
 mod file;
@@ -46,11 +47,13 @@ mod wrap;
 use std::collections::BTreeSet;
 
 pub use diagnostic::{Diagnostic, Place, PolicyErrors, Severity, Source};
+pub use difference::{Difference, GroupDifference, Permission, PermissionKind, Permissions, Setting, Standing};
+pub use file::Texts;
 pub use group::{
     DnsPolicy, Group, GroupName, InboundRule, Mode, Need, Origin, Rule, Server, Target, Unlearned, UsedProfile,
 };
 use ipnet::Ipv4Net;
-pub use load::{load, parse};
+pub use load::{load, load_kept, load_with_texts, parse};
 pub use name::{DomainName, NameError, NamePattern, is_at_or_below};
 pub use port::{AttachMode, Interface, InterfaceName, OtherSources, unjudged_sources};
 pub(crate) use profile_hint::{OptionValue, ProfileOption, ShippedProfile};

@@ -21,6 +21,7 @@ use ipnet::Ipv4Net;
 
 use super::{
     date::Date,
+    file::Files,
     findings::{Findings, Located},
     group::{Need, Origin, Rule, Target},
     name::{DomainName, NamePattern},
@@ -33,8 +34,8 @@ use super::{
 
 /// Where profiles are found: the shipped ones by name, others by path beside the policy.
 pub(super) struct Library<'a> {
-    /// Directory that relative paths start from; `None` where no files may be read.
-    directory: Option<&'a Path>,
+    /// Directory that relative paths start from, and the files; `None` where none may be read.
+    files: Option<(&'a Path, &'a Files<'a>)>,
     /// Today, to tell profiles past their date; `None` when it does not matter.
     today: Option<Date>,
     /// What was read, by the name in the policy; `None` for what is wrong, and was reported.
@@ -90,8 +91,8 @@ pub(super) struct Endpoint {
 
 impl<'a> Library<'a> {
     /// Nothing read yet.
-    pub(super) const fn new(directory: Option<&'a Path>, today: Option<Date>) -> Self {
-        Self { directory, today, read: BTreeMap::new() }
+    pub(super) const fn new(files: Option<(&'a Path, &'a Files<'a>)>, today: Option<Date>) -> Self {
+        Self { files, today, read: BTreeMap::new() }
     }
 
     /// The profile of this name or path. What is wrong with it is reported once, however often it is named.
@@ -99,7 +100,7 @@ impl<'a> Library<'a> {
         let profile = match self.read.get(name.value) {
             Some(profile) => profile.clone()?,
             None => {
-                let source = profile_source::find(self.directory, name, findings)?;
+                let source = profile_source::find(self.files, name, findings)?;
                 let mut own = Findings::new(Arc::clone(&source));
                 let profile = profile_file::read(&source, &mut own).filter(|_| !own.has_errors()).map(Rc::new);
                 findings.extend(own.into_diagnostics());

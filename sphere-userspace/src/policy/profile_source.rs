@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc};
 
 use super::{
     diagnostic::{Diagnostic, Severity, Source},
-    file,
+    file::Files,
     findings::{Findings, Located},
 };
 
@@ -20,24 +20,28 @@ pub(super) fn shipped() -> impl Iterator<Item = &'static str> {
     SHIPPED.iter().map(|(name, _)| *name)
 }
 
-/// The text of the profile of this name, or at this path below `directory`.
-pub(super) fn find(directory: Option<&Path>, name: &Located<&str>, findings: &mut Findings) -> Option<Arc<Source>> {
+/// The text of the profile of this name, or at this path below the directory of the files.
+pub(super) fn find(
+    files: Option<(&Path, &Files<'_>)>,
+    name: &Located<&str>,
+    findings: &mut Findings,
+) -> Option<Arc<Source>> {
     match SHIPPED.iter().find(|(shipped, _)| *shipped == name.value) {
         Some((shipped, text)) => Some(Source::new(format!("profile {shipped}"), *text)),
-        None => in_file(directory, name, findings),
+        None => in_file(files, name, findings),
     }
 }
 
-fn in_file(directory: Option<&Path>, name: &Located<&str>, findings: &mut Findings) -> Option<Arc<Source>> {
+fn in_file(files: Option<(&Path, &Files<'_>)>, name: &Located<&str>, findings: &mut Findings) -> Option<Arc<Source>> {
     let known: Vec<&str> = shipped().collect();
     let is_path = name.value.contains(['/', '.']);
-    let (Some(directory), true) = (directory, is_path) else {
+    let (Some((directory, files)), true) = (files, is_path) else {
         let remedy = format!("use one of: {}; or the path of a profile file", known.join(", "));
         findings.error(&name.span, format!("unknown profile `{}`", name.value), remedy);
         return None;
     };
     let path = directory.join(name.value.strip_prefix("./").unwrap_or(name.value));
-    match file::read_unshown(&path) {
+    match files.read_unshown(&path) {
         Ok(source) => return if is_profile(&source, name, findings) { Some(shown(&source)) } else { None },
         Err(error) if error.place().is_some() => findings.extend(vec![error.into()]),
         Err(error) => {

@@ -140,6 +140,12 @@ impl Service {
         self.port
     }
 
+    /// Every port of its protocol.
+    #[must_use]
+    pub const fn at_any_port(self) -> Self {
+        Self { protocol: self.protocol, port: PortMatch::Any }
+    }
+
     /// Port number as the kernel tables spell it: 0 stands for every port.
     #[must_use]
     pub const fn port_number(self) -> u16 {

@@ -1,17 +1,38 @@
 //! What a policy says about the gateway as a whole: daemon, resolver, metrics, limits, time-outs.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// The daemon's own settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DaemonSettings {
     /// Directory of the pins, on a BPF file system; the ABI version is added by the data plane.
     pub pin_root: PathBuf,
+    /// Where the policies that were in force are kept; absent: where [`Self::history_of`] says.
+    pub history: Option<PathBuf>,
+    /// How many of them are kept.
+    pub keep_policies: usize,
 }
 
 impl Default for DaemonSettings {
     fn default() -> Self {
-        Self { pin_root: PathBuf::from("/sys/fs/bpf/sphere") }
+        Self { pin_root: PathBuf::from("/sys/fs/bpf/sphere"), history: None, keep_policies: 10 }
+    }
+}
+
+impl DaemonSettings {
+    /// Where the policies are kept of the daemon of a pin root: each pin root has a place of its own.
+    #[must_use]
+    pub fn history_of(&self, pin_root: &Path) -> PathBuf {
+        let own = || {
+            let name = pin_root.display().to_string();
+            Path::new("/var/lib/sphere/policies").join(name.trim_matches('/').replace('/', "-"))
+        };
+        self.history.clone().unwrap_or_else(own)
     }
 }
 

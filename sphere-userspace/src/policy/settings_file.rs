@@ -30,21 +30,32 @@ macro_rules! fields {
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Policies that may be kept: one to go back to, and no more than anybody looks through.
+const POLICIES: RangeInclusive<u32> = 2..=1000;
+
 /// Reads `[daemon]`.
 pub(super) fn daemon(mut fields: Fields<'_>, findings: &mut Findings) -> DaemonSettings {
     let mut settings = DaemonSettings::default();
-    if let Some(value) = fields.take("pin_root")
-        && let Some(text) = values::line(&value, findings)
-    {
-        let path = PathBuf::from(text.value);
-        if path.is_absolute() {
-            settings.pin_root = path;
-        } else {
-            findings.error(&text.span, "`pin_root` is no absolute path", "write a path that begins with `/`");
-        }
+    if let Some(path) = path(&mut fields, "pin_root", findings) {
+        settings.pin_root = path;
+    }
+    settings.history = path(&mut fields, "history", findings);
+    if let Some(keep) = fields.take("keep_policies").and_then(|value| value.integer(POLICIES, findings)) {
+        settings.keep_policies = keep as usize;
     }
     fields.finish(findings);
     settings
+}
+
+/// An absolute path.
+fn path(fields: &mut Fields<'_>, key: &'static str, findings: &mut Findings) -> Option<PathBuf> {
+    let text = fields.take(key).and_then(|value| values::line(&value, findings))?;
+    let path = PathBuf::from(text.value);
+    if !path.is_absolute() {
+        findings.error(&text.span, format!("`{key}` is no absolute path"), "write a path that begins with `/`");
+        return None;
+    }
+    Some(path)
 }
 
 /// Reads `[resolver]`.

@@ -2,6 +2,7 @@
 
 mod denied;
 mod devices;
+mod difference;
 mod names;
 mod policy;
 mod status;
@@ -18,15 +19,17 @@ use serde::Serialize;
 
 pub use denied::{Format, Live};
 pub use devices::write_devices;
+pub use difference::write_difference;
 pub use policy::{policy_errors_json, policy_fingerprint, policy_json, write_policy};
 pub use status::Status;
 pub use table::write_status;
 pub use top::{Colours, draw as draw_top, write_page};
 pub use usage::{write_flows, write_rules};
 
+use crate::daemon::{KeptPolicy, Reloaded};
 use crate::ladder::DevicesReport;
 use crate::names::{Explanation, NamesReport};
-use crate::policy::is_plain;
+use crate::policy::{Difference, is_plain};
 use crate::store::{Answer, StoreInfo};
 use crate::suggest::Suggestions;
 use crate::top::Frame;
@@ -115,6 +118,33 @@ pub fn denied(answer: &Answer, format: Format) -> io::Result<()> {
 /// When standard output fails; a reader that went away is no error.
 pub fn store(info: &StoreInfo) -> io::Result<()> {
     quiet(store::write_store(&mut io::stdout().lock(), info))
+}
+
+/// Writes what differs between two policies.
+///
+/// # Errors
+///
+/// When standard output fails; a reader that went away is no error.
+pub fn difference(difference: &Difference) -> io::Result<()> {
+    quiet(write_difference(&mut io::stdout().lock(), difference))
+}
+
+/// Writes what came of putting another policy in force.
+///
+/// # Errors
+///
+/// When standard output fails; a reader that went away is no error.
+pub fn reloaded(reloaded: &Reloaded) -> io::Result<()> {
+    quiet(difference::write_reloaded(&mut io::stdout().lock(), reloaded))
+}
+
+/// Writes the policies that are kept.
+///
+/// # Errors
+///
+/// When standard output fails; a reader that went away is no error.
+pub fn kept_policies(kept: &[KeptPolicy]) -> io::Result<()> {
+    quiet(difference::write_kept(&mut io::stdout().lock(), kept))
 }
 
 /// Writes suggestions as parts of a policy.
