@@ -21,7 +21,7 @@ use crate::sphere::{Meter, Sphere};
 /// How often an address is asked for and connected to.
 const ROUNDS: u32 = 20_000;
 /// Rounds after which the kernel's account is read.
-const LAP: u32 = 400;
+const LAP: u32 = 100;
 /// Nanoseconds that learning may add to an answer, at the median of the laps.
 const MAX_ADDED_NS: u64 = 3_000;
 /// Bytes of a datagram as long as an answer.

@@ -17,8 +17,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A policy for one port and one group; `more` is added at the end.
 pub(crate) fn policy(interface: &str, more: &str) -> String {
+    // Not where a gateway on this machine keeps its policies.
+    let history = std::env::temp_dir().join(format!("sphere-policies-{}", std::process::id()));
+    let history = history.display();
     format!(
         "version = 1\n\
+         [daemon]\nhistory = \"{history}\"\n\
          [store]\nenabled = false\n\
          [resolver]\nservers = [\"127.0.0.1:9\"]\ntimeout = \"1s\"\n\
          [[group]]\nname = \"devices\"\nmode = \"enforce\"\ninterfaces = [\"{interface}\"]\n\
