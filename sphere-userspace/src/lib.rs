@@ -5,6 +5,7 @@ pub mod cli;
 pub mod control;
 pub mod daemon;
 pub mod datapath;
+pub mod doctor;
 pub mod history;
 pub mod ladder;
 pub mod metrics;

@@ -6,6 +6,7 @@ mod churn;
 mod confirm;
 mod crash;
 mod daemonless;
+mod doctor;
 mod fleet;
 mod flood;
 mod ladder;
@@ -64,6 +65,7 @@ pub fn all() -> &'static [&'static dyn Scenario] {
         &ladder::Ladder,
         &reload::Reload,
         &confirm::Confirm,
+        &doctor::Doctor,
     ]
 }
 

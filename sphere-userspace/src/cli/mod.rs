@@ -4,6 +4,7 @@ mod check;
 mod denied;
 mod detach;
 mod devices;
+mod doctor;
 mod exit;
 mod filter;
 mod follow;
@@ -55,6 +56,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Find what keeps the gateway from doing its work, and what mends it
+    Doctor(doctor::Doctor),
     /// Show what another policy would let pass or deny, per group; needs no privileges
     Diff {
         /// The policy as it is
@@ -189,6 +192,7 @@ impl Arguments {
         match self.command {
             Command::Run { config, pin_root } => run::run(&config, pin_root.as_deref()),
             Command::Check { file, json } => check::run(&file, json),
+            Command::Doctor(options) => doctor::run(options),
             Command::Diff { old, new, json } => reload::diff((&old, &new), json),
             Command::Reload(options) => reload::reload(options),
             Command::Confirm { pin_root } => reload::confirm(&pin_root),

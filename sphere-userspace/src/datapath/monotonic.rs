@@ -23,3 +23,20 @@ pub(super) fn wait_for_programs() {
         std::thread::sleep(Duration::from_millis(50));
     }
 }
+
+/// Whether the kernel was told by an NTP client that its clock is right (adjtimex(2): the clock's state is `TIME_ERROR` as long
+/// as `STA_UNSYNC` is set).
+///
+/// # Errors
+///
+/// When the kernel does not say.
+pub fn is_synchronized() -> std::io::Result<bool> {
+    // SAFETY: all zeroes is a valid `timex`, with `modes` 0: nothing is changed.
+    let mut state: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a `timex` that outlives the call.
+    match unsafe { libc::adjtimex(&raw mut state) } {
+        libc::TIME_ERROR => Ok(false),
+        -1 => Err(std::io::Error::last_os_error()),
+        _ => Ok(true),
+    }
+}

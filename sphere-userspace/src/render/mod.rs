@@ -3,6 +3,7 @@
 mod denied;
 mod devices;
 mod difference;
+mod doctor;
 mod names;
 mod policy;
 mod status;
@@ -127,6 +128,15 @@ pub fn store(info: &StoreInfo) -> io::Result<()> {
 /// When standard output fails; a reader that went away is no error.
 pub fn difference(difference: &Difference) -> io::Result<()> {
     quiet(write_difference(&mut io::stdout().lock(), difference))
+}
+
+/// Writes what `sphere doctor` found.
+///
+/// # Errors
+///
+/// When standard output fails; a reader that went away is no error.
+pub fn doctor(report: &crate::doctor::Report) -> io::Result<()> {
+    quiet(doctor::write_report(&mut io::stdout().lock(), report))
 }
 
 /// Writes what came of putting another policy in force.
