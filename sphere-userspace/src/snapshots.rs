@@ -14,14 +14,19 @@ pub(crate) fn check(name: &str, printed: &str) {
 
 /// The same, where a terminal has so many columns.
 pub(crate) fn check_columns(name: &str, printed: &str, columns: usize) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(name);
+    check_file(&format!("tests/snapshots/{name}"), printed);
+    if !name.ends_with(".json") {
+        let wide = printed.lines().find(|line| line.chars().count() > columns);
+        assert_eq!(wide, None, "wider than {columns} columns");
+    }
+}
+
+/// Compares what is generated with a file that is shipped, by its path from the package.
+pub(crate) fn check_file(name: &str, printed: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     if std::env::var_os("SPHERE_WRITE_SNAPSHOTS").is_some() {
         std::fs::write(&path, printed).expect("the snapshot can be written");
     }
     let kept = std::fs::read_to_string(&path).expect("the snapshot is there");
     assert_eq!(printed, kept, "{name} differs from what is kept");
-    if !name.ends_with(".json") {
-        let wide = printed.lines().find(|line| line.chars().count() > columns);
-        assert_eq!(wide, None, "wider than {columns} columns");
-    }
 }

@@ -25,6 +25,8 @@ use clap::{Parser, Subcommand};
 
 pub use exit::{Exit, exit_of};
 
+use crate::{policy, render};
+
 /// Pin root when neither the command line nor the policy names one.
 const DEFAULT_PIN_ROOT: &str = "/sys/fs/bpf/sphere";
 
@@ -80,6 +82,8 @@ enum Command {
     },
     /// Go back to a policy that was in force
     Rollback(reload::Rollback),
+    /// Print the JSON schema of policy files, for editors
+    Schema,
     /// Show what is enforced now, from the kernel; needs no daemon
     Status {
         /// Directory of the pins
@@ -194,6 +198,10 @@ impl Arguments {
             Command::Check { file, json } => check::run(&file, json),
             Command::Doctor(options) => doctor::run(options),
             Command::Diff { old, new, json } => reload::diff((&old, &new), json),
+            Command::Schema => {
+                render::line(&serde_json::to_string_pretty(&policy::schema())?)?;
+                Ok(Exit::Done)
+            }
             Command::Reload(options) => reload::reload(options),
             Command::Confirm { pin_root } => reload::confirm(&pin_root),
             Command::Rollback(options) => reload::rollback(options),

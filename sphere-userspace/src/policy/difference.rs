@@ -216,31 +216,52 @@ fn surplus(group: &Group, other: Option<&Group>) -> Permissions {
     permissions.into()
 }
 
-/// The rules of a group, by what they are about.
+/// The rules of a group, by what they are about, each with its place in the group.
 #[derive(Default)]
-struct Rules<'a> {
-    exact: HashMap<&'a Target, Vec<&'a Rule>>,
+pub(super) struct Rules<'a> {
+    exact: HashMap<(&'a Target, Service), Vec<(usize, &'a Rule)>>,
     /// Those that may have other targets in them.
-    wide: Vec<&'a Rule>,
+    wide: HashMap<Service, Vec<(usize, &'a Rule)>>,
 }
 
 impl<'a> Rules<'a> {
-    fn of(group: &'a Group) -> Self {
+    pub(super) fn of(group: &'a Group) -> Self {
         let mut rules = Self::default();
-        for rule in &group.rules {
-            rules.exact.entry(&rule.target).or_default().push(rule);
-            if matches!(rule.target, Target::Cidr(_) | Target::Name(NamePattern::Below(_))) {
-                rules.wide.push(rule);
+        for (index, rule) in group.rules.iter().enumerate() {
+            for service in &rule.services {
+                let found = if matches!(rule.target, Target::Cidr(_) | Target::Name(NamePattern::Below(_))) {
+                    rules.wide.entry(*service).or_default()
+                } else {
+                    rules.exact.entry((&rule.target, *service)).or_default()
+                };
+                found.push((index, rule));
             }
         }
         rules
     }
 
+    /// Those that allow one service of a rule, with their places.
+    pub(super) fn allowing<'r>(
+        &'r self,
+        wanted: &'r Rule,
+        service: Service,
+    ) -> impl Iterator<Item = (usize, &'r Rule)> {
+        let services = [service, service.at_any_port()];
+        let exact = services.map(|service| self.exact.get(&(&wanted.target, service)));
+        let wide = services.map(|service| self.wide.get(&service));
+        let found = exact.into_iter().chain(wide).flatten().flatten();
+        found.copied().filter(move |(_, rule)| has(rule, wanted, service))
+    }
+
     /// Whether they allow one service of a rule.
     fn allow(&self, wanted: &Rule, service: Service) -> bool {
-        let same = self.exact.get(&wanted.target).into_iter().flatten();
-        same.chain(&self.wide).any(|rule| has(rule, wanted, service))
+        self.allowing(wanted, service).next().is_some()
     }
+}
+
+/// Whether a rule allows everything that another allows.
+pub(super) fn has_all_of(rule: &Rule, other: &Rule) -> bool {
+    other.services.iter().all(|service| has(rule, other, *service))
 }
 
 /// A service as a rule opens it.

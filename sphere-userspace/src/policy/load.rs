@@ -27,7 +27,7 @@ use super::{
     reserved::Reserved,
     room,
     settings_file::{self, LimitPlaces},
-    sources, store_file,
+    shadowed, sources, store_file,
 };
 
 /// Version of the policy format.
@@ -106,11 +106,13 @@ fn read(source: &Arc<Source>, mut library: Library<'_>) -> Result<Policy, Policy
     across::check(&groups, &Reserved::new(policy.reserved.iter().copied()), &mut findings);
     room::check_groups(&groups, &mut findings);
     policy.interfaces = ports(&groups, interfaces, &mut findings);
+    let shadowed = shadowed::find(&groups);
     let ports = sources::ports(&groups);
     policy.groups = groups.into_iter().map(|written| written.group).collect();
     room::check_limits(&policy, &limit_places, &mut findings);
     if !findings.has_errors() {
         // Before that, nobody can tell what will be on which port.
+        shadowed.into_iter().for_each(|found| found.warn(&mut findings));
         sources::warn(&ports, (&policy, &limit_places), &mut findings);
     }
     let mut diagnostics = findings.into_diagnostics();
