@@ -6,6 +6,7 @@ pub mod control;
 pub mod daemon;
 pub mod datapath;
 pub mod history;
+pub mod import;
 pub mod ladder;
 pub mod metrics;
 pub mod names;

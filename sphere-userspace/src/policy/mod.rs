@@ -17,6 +17,7 @@ mod group;
 mod group_file;
 mod left_out;
 mod load;
+mod manifest_file;
 mod metrics_file;
 mod name;
 mod port;
@@ -49,6 +50,8 @@ use std::collections::BTreeSet;
 pub use diagnostic::{Diagnostic, Place, PolicyErrors, Severity, Source};
 pub use difference::{Difference, GroupDifference, Permission, PermissionKind, Permissions, Setting, Standing};
 pub use file::Texts;
+pub(crate) use file::read_within;
+pub(crate) use findings::{Findings, Located};
 pub use group::{
     DnsPolicy, Group, GroupName, InboundRule, Mode, Need, Origin, Rule, Server, Target, Unlearned, UsedProfile,
 };
@@ -61,6 +64,7 @@ pub use records::{HostPort, RecordFile, RecordSettings, SinkSettings, SinkTarget
 pub use service::{PortMatch, Protocol, Service, ServiceError, protocol_text};
 pub use settings::{DaemonSettings, FlowTimeouts, Limits, MetricsListen, ResolverSettings};
 pub use step::{LeftOut, Step};
+pub(crate) use suggest::nearest;
 pub(crate) use values::is_like_a_registry;
 pub use wrap::plain;
 pub(crate) use wrap::{is_plain, wrap};

@@ -1,6 +1,9 @@
 //! Which option of a shipped profile allows something that no rule allows yet.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
 
 use super::diagnostic::Source;
 use super::{
@@ -50,6 +53,24 @@ impl ShippedProfile {
     /// Its name.
     pub(crate) fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// The services that the profile has for a name, and in words when a group that uses it has them.
+    pub(crate) fn endpoint(&self, name: &DomainName) -> Option<(BTreeSet<Service>, String)> {
+        let profile = self.name();
+        let (endpoint, entry) =
+            self.0.endpoints.iter().find_map(|endpoint| Some((endpoint, entry(endpoint, name)?)))?;
+        let words = match (&endpoint.each, &endpoint.when) {
+            (Some(list), _) => format!("`{list} = [\"{entry}\"]` in [group.{profile}] allows it too"),
+            (None, Some(switch)) => format!("the profile {profile} has it already, unless `{switch}` says otherwise"),
+            (None, None) => format!("the profile {profile} has it already"),
+        };
+        Some((endpoint.services.clone(), words))
+    }
+
+    /// The prefix around an address that never appears on a device port, and the name of the profile.
+    pub(crate) fn reserving(&self, address: Ipv4Addr) -> Option<(Ipv4Net, &str)> {
+        self.0.reserved.iter().find(|net| net.contains(&address)).map(|net| (*net, self.name()))
     }
 
     /// Whether it has an option for a proxy.

@@ -3,8 +3,10 @@
 mod denied;
 mod devices;
 mod difference;
+mod import;
 mod names;
 mod policy;
+mod policy_lines;
 mod status;
 mod store;
 mod suggest;
@@ -20,6 +22,7 @@ use serde::Serialize;
 pub use denied::{Format, Live};
 pub use devices::write_devices;
 pub use difference::write_difference;
+pub use import::{import_errors_json, imported_json, write_imported};
 pub use policy::{policy_errors_json, policy_fingerprint, policy_json, write_policy};
 pub use status::Status;
 pub use table::write_status;
@@ -27,6 +30,7 @@ pub use top::{Colours, draw as draw_top, write_page};
 pub use usage::{write_flows, write_rules};
 
 use crate::daemon::{KeptPolicy, Reloaded};
+use crate::import::Imported;
 use crate::ladder::DevicesReport;
 use crate::names::{Explanation, NamesReport};
 use crate::policy::{Difference, is_plain};
@@ -163,6 +167,15 @@ pub fn suggestions(suggestions: &Suggestions) -> io::Result<()> {
 /// When standard output fails; a reader that went away is no error.
 pub fn suggestions_json(suggestions: &Suggestions) -> io::Result<()> {
     quiet(suggest::write_json(&mut io::stdout().lock(), suggestions))
+}
+
+/// Writes what was imported as parts of a policy.
+///
+/// # Errors
+///
+/// When standard output fails; a reader that went away is no error.
+pub fn imported(imported: &Imported) -> io::Result<()> {
+    quiet(write_imported(&mut io::stdout().lock(), imported))
 }
 
 /// Writes every device in a line, or all that is known of one.
