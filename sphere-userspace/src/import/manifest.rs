@@ -18,8 +18,8 @@ use self::connection::Connections;
 use super::json::{self, Json, Member, Node};
 use super::{Imported, Listener, Note};
 use crate::policy::{
-    Findings, InboundRule, Located, Need, Origin, PolicyErrors, Rule, Service, ShippedProfile, Source, Step, Target,
-    plain,
+    Findings, InboundRule, KnownEndpoint, Located, Need, Origin, PolicyErrors, Rule, Service, ShippedProfile, Source,
+    Step, Target, plain,
 };
 
 /// What the operator says of what manifests leave open.
@@ -161,9 +161,10 @@ impl Manifest {
         let mut imported = Imported::default();
         for Located { value: target, span } in &self.connections {
             let known = known(target, profiles);
-            let services = said.ports.get(target).cloned().or(known.as_ref().map(|(services, _)| services.clone()));
-            imported.notes.extend(known.map(|(_, text)| Note { target: Some(target.clone()), text }));
-            imported.rules.push(rule(target.clone(), services.unwrap_or_default(), origin(span)));
+            let said = said.ports.get(target).cloned();
+            imported.rules.push(rule(target.clone(), (said, known.as_ref()), origin(span)));
+            let note = known.map(|known| Note { target: Some(target.clone()), text: known.words });
+            imported.notes.extend(note);
         }
         for Located { value: services, span } in &self.listening {
             if said.from.is_empty() {
@@ -180,18 +181,17 @@ impl Manifest {
     }
 }
 
-/// The rule about a connection of an application.
-pub(crate) const fn rule(target: Target, services: BTreeSet<Service>, origin: Origin) -> Rule {
-    Rule {
-        target,
-        services,
-        origin,
-        purpose: None,
-        allow_private: false,
-        any_type: false,
-        need: Need::Required,
-        step: Some(Step::Application),
-    }
+/// The rule about a connection of an application: at the services that the operator says, else at those that a profile
+/// has for it, else at none.
+pub(crate) fn rule(
+    target: Target,
+    (said, known): (Option<BTreeSet<Service>>, Option<&KnownEndpoint>),
+    origin: Origin,
+) -> Rule {
+    let services = said.or_else(|| known.map(|known| known.services.clone())).unwrap_or_default();
+    // What a profile knows may belong to another step, such as time.
+    let step = known.map_or(Some(Step::Application), |known| known.step);
+    Rule { target, services, origin, purpose: None, allow_private: false, any_type: false, need: Need::Required, step }
 }
 
 /// The rule about ports that an application listens at.
@@ -199,8 +199,8 @@ pub(crate) const fn inbound(from: IpNet, services: BTreeSet<Service>, origin: Or
     InboundRule { from, services, origin, purpose: None }
 }
 
-/// The services that a shipped profile has for a name, and what to know of it.
-pub(crate) fn known(target: &Target, profiles: &[ShippedProfile]) -> Option<(BTreeSet<Service>, String)> {
+/// What a shipped profile has for a name.
+pub(crate) fn known(target: &Target, profiles: &[ShippedProfile]) -> Option<KnownEndpoint> {
     let name = match target {
         Target::Name(pattern) => pattern.exact()?,
         Target::Address(_) | Target::Cidr(_) => return None,

@@ -107,9 +107,11 @@ fn read<'a>(root: &'a Node, findings: &mut Findings) -> Option<Tags<'a>> {
             continue;
         };
         let Some(text) = name.text(findings) else { continue };
-        if tags.insert(text, tag).is_some() {
+        if tags.contains_key(text) {
             let message = format!("the tag `{}` is there twice", plain(text));
             findings.error(&name.span, message, "load the file again from its publisher");
+        } else {
+            tags.insert(text, tag);
         }
     }
     Some(tags)

@@ -135,16 +135,16 @@ impl Reading<'_, '_> {
                 continue;
             }
             let said = self.keys.ports.get(&target).map(|(_, services)| services.clone());
-            let services = said.or_else(|| manifest::known(&target, &self.profiles).map(|(services, _)| services));
-            let Some(services) = services else {
+            let known = manifest::known(&target, &self.profiles);
+            if said.is_none() && known.is_none() {
                 let remedy = format!(
                     "write `\"{target}\" = [\"tcp/PORT\"]` in [group.manifest_ports] of the policy: a manifest says no \
                      ports"
                 );
                 own.error(&span, format!("no port is known for `{target}`"), remedy);
                 continue;
-            };
-            let rule = manifest::rule(target, services, origin(own, &span));
+            }
+            let rule = manifest::rule(target, (said, known.as_ref()), origin(own, &span));
             self.into.rules.push(Located { value: rule, span: at.clone() });
         }
         for Located { value: services, span } in listening {

@@ -59,7 +59,7 @@ use ipnet::Ipv4Net;
 pub use load::{load, load_kept, load_with_texts, parse};
 pub use name::{DomainName, NameError, NamePattern, is_at_or_below};
 pub use port::{AttachMode, Interface, InterfaceName, OtherSources, unjudged_sources};
-pub(crate) use profile_hint::{OptionValue, ProfileOption, ShippedProfile};
+pub(crate) use profile_hint::{KnownEndpoint, OptionValue, ProfileOption, ShippedProfile};
 pub use records::{HostPort, RecordFile, RecordSettings, SinkSettings, SinkTarget, TlsSettings};
 pub use service::{PortMatch, Protocol, Service, ServiceError, protocol_text};
 pub use settings::{DaemonSettings, FlowTimeouts, Limits, MetricsListen, ResolverSettings};

@@ -13,6 +13,7 @@ use super::{
     profile::{Endpoint, Kind, Library, Profile},
     profile_source,
     service::Service,
+    step::Step,
 };
 
 /// An option of a profile, and the value that allows what was asked about.
@@ -37,6 +38,17 @@ pub(crate) enum OptionValue {
     Entry(String, Option<usize>),
 }
 
+/// What a shipped profile has for a name.
+#[derive(Debug)]
+pub(crate) struct KnownEndpoint {
+    /// Its services.
+    pub(crate) services: BTreeSet<Service>,
+    /// Its step of the boot chain.
+    pub(crate) step: Option<Step>,
+    /// When a group that uses the profile has it, in words.
+    pub(crate) words: String,
+}
+
 /// A profile that ships with the daemon, and what its options are for.
 #[derive(Debug)]
 pub(crate) struct ShippedProfile(std::rc::Rc<Profile>);
@@ -55,8 +67,8 @@ impl ShippedProfile {
         &self.0.name
     }
 
-    /// The services that the profile has for a name, and in words when a group that uses it has them.
-    pub(crate) fn endpoint(&self, name: &DomainName) -> Option<(BTreeSet<Service>, String)> {
+    /// What the profile has for a name.
+    pub(crate) fn endpoint(&self, name: &DomainName) -> Option<KnownEndpoint> {
         let profile = self.name();
         let (endpoint, entry) =
             self.0.endpoints.iter().find_map(|endpoint| Some((endpoint, entry(endpoint, name)?)))?;
@@ -65,7 +77,7 @@ impl ShippedProfile {
             (None, Some(switch)) => format!("the profile {profile} has it already, unless `{switch}` says otherwise"),
             (None, None) => format!("the profile {profile} has it already"),
         };
-        Some((endpoint.services.clone(), words))
+        Some(KnownEndpoint { services: endpoint.services.clone(), step: endpoint.step, words })
     }
 
     /// The prefix around an address that never appears on a device port, and the name of the profile.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::policy::{diagnostic, inbound_json, policy_errors_json, rule_json, strings};
 use super::policy_lines::{Allow, comment, commented, inbound};
 use crate::import::{Imported, Listener, Note};
-use crate::policy::{InboundRule, Origin, PolicyErrors, Rule, Target, plain};
+use crate::policy::{InboundRule, Origin, PolicyErrors, Rule, Target, plain, wrap};
 
 const SCHEMA: &str = "sphere.import/1";
 const HEAD: &str = "Nothing of this is in force. [[group.allow]] and [[group.inbound]] belong to the [[group]] above them: \
@@ -25,7 +25,9 @@ pub fn write_imported(output: &mut impl Write, imported: &Imported) -> io::Resul
     let mut output = BufWriter::new(output);
     let Imported { rules, inbound, listeners, notes, .. } = imported;
     let count = rules.len() + inbound.len() + listeners.len();
-    comment(&mut output, if count == 0 { "nothing to allow" } else { HEAD })?;
+    for line in wrap(if count == 0 { "nothing to allow" } else { HEAD }, 2, 2) {
+        writeln!(output, "# {line}")?;
+    }
     let mut known: BTreeMap<&Target, BTreeSet<&str>> = BTreeMap::new();
     for note in notes {
         match &note.target {

@@ -93,7 +93,7 @@ impl Entry<'_> {
         let first = lower.split(|character: char| !character.is_ascii_alphanumeric()).next().unwrap_or_default();
         // `your-hub.azure-devices.net`; `yourcompany.example` may well be somebody's.
         let is_template = lower.starts_with("your-") || lower.starts_with("your_");
-        let is_request = TEMPLATE_WORDS.contains(&first) && !lower.contains('.');
+        let is_request = TEMPLATE_WORDS.iter().any(|word| first.starts_with(word)) && !lower.contains('.');
         is_template
             || is_request
             || self.text.contains(['<', '>', '{', '}', '$', '%'])
