@@ -49,9 +49,9 @@ fn the_manifests_are_accepted_and_refused_and_fit_in_80_columns() {
     for file in manifests() {
         let imported = parse(&source(&file), &Said::default());
         if imported.is_ok() {
-            accepted += 1
+            accepted += 1;
         } else {
-            refused += 1
+            refused += 1;
         }
         let text = said(imported.as_ref());
         // Lines of the file itself and words that cannot be broken may be wider.

@@ -131,6 +131,14 @@ fn a_manifest_is_read_again_with_the_policy() {
 }
 
 #[test]
+fn a_policy_that_was_kept_has_its_manifests() {
+    let case = Case::new("kept", &format!("{KEYS}{PORTS}"), MANIFEST);
+    let (policy, texts) = policy::load_with_texts(&case.0.join("policy.toml")).unwrap();
+    case.write("{}");
+    assert_eq!(policy::load_kept(&case.0.join("policy.toml"), &texts).unwrap(), policy);
+}
+
+#[test]
 fn what_nobody_may_reach_and_what_no_manifest_names_is_told() {
     let keys = "manifests = [\"./app_manifest.json\"]\n";
     let case = Case::new("unused", &format!("{keys}{PORTS}"), MANIFEST);
