@@ -5,6 +5,7 @@ pub mod cli;
 pub mod control;
 pub mod daemon;
 pub mod datapath;
+pub mod export;
 pub mod history;
 pub mod import;
 pub mod ladder;

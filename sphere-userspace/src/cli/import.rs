@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -10,9 +11,10 @@ use ipnet::IpNet;
 
 use super::{Exit, told};
 use crate::import::manifest::{self, Said};
+use crate::import::mud;
 use crate::import::service_tags::{self, Age, Family, TagsError, Wanted};
 use crate::import::{Imported, MOST_BYTES, MOST_TAG_BYTES, read_file};
-use crate::policy::{Diagnostic, DomainName, NamePattern, PolicyErrors, Service, Severity, Target, nearest};
+use crate::policy::{Diagnostic, DomainName, NamePattern, PolicyErrors, Service, Severity, Source, Target, nearest};
 use crate::render;
 
 /// What `--help` of `manifest` says below the options.
@@ -36,12 +38,24 @@ Example:
   sphere import service-tags ServiceTags_Public_20251124.json \\
       --tag AzureIoTHub.WestEurope --port tcp/8883,tcp/443 --family v4";
 
+/// What `--help` of `mud` says below the options.
+const MUD_HELP: &str = "\
+A MUD file is what the maker of a device says that it needs. Hosts that only
+your network knows (controllers, local networks, other devices) come from --map,
+and until then their lines are comments: see docs/mud.md.
+
+Examples:
+  sphere import mud camera.json
+  sphere import mud camera.json plug.json --map map.toml";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum ImportCommand {
     /// Policy lines of what applications on Azure Sphere connect to
     Manifest(ManifestOptions),
     /// Policy lines of the prefixes of Azure services
     ServiceTags(TagOptions),
+    /// Policy lines of what makers of devices say that they need (RFC 8520)
+    Mud(MudOptions),
 }
 
 #[derive(Debug, Args)]
@@ -84,6 +98,20 @@ pub(super) struct TagOptions {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = MUD_HELP)]
+pub(super) struct MudOptions {
+    /// MUD files
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// File that says who belongs to the classes that MUD files name
+    #[arg(long, value_name = "FILE")]
+    map: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
 /// A family as it is typed.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum FamilyWord {
@@ -95,6 +123,7 @@ pub(super) fn run(command: ImportCommand) -> anyhow::Result<Exit> {
     match command {
         ImportCommand::Manifest(options) => of_manifests(&options),
         ImportCommand::ServiceTags(options) => of_service_tags(options),
+        ImportCommand::Mud(options) => of_mud(&options),
     }
 }
 
@@ -103,20 +132,41 @@ fn of_manifests(options: &ManifestOptions) -> anyhow::Result<Exit> {
     for (target, services) in &options.port {
         said.ports.entry(target.clone()).or_default().extend(services);
     }
+    let mut all = match of_each(&options.files, |source| manifest::parse(source, &said)) {
+        Ok(all) => all,
+        Err(errors) => return refuse(&errors, options.json, Exit::Policy),
+    };
+    let unnamed = unnamed(&said, &all);
+    all.warnings.extend(unnamed);
+    print(&all, options.json)
+}
+
+fn of_mud(options: &MudOptions) -> anyhow::Result<Exit> {
+    let map = options.map.as_deref().map(|map| read_file(map, MOST_BYTES).and_then(|source| mud::parse_map(&source)));
+    let all = map.transpose().map(Option::unwrap_or_default).and_then(|map| {
+        let now = SystemTime::now();
+        of_each(&options.files, |source| mud::parse(source, &map, now))
+    });
+    match all {
+        Ok(all) => print(&all, options.json),
+        Err(errors) => refuse(&errors, options.json, Exit::Policy),
+    }
+}
+
+/// What all files ask for, or everything that is wrong with any of them.
+fn of_each(
+    files: &[PathBuf],
+    parse: impl Fn(&Arc<Source>) -> Result<Imported, PolicyErrors>,
+) -> Result<Imported, PolicyErrors> {
     let mut all = Imported::default();
     let mut errors = Vec::new();
-    for file in &options.files {
-        match read_file(file, MOST_BYTES).and_then(|source| manifest::parse(&source, &said)) {
+    for file in files {
+        match read_file(file, MOST_BYTES).and_then(|source| parse(&source)) {
             Ok(imported) => all.append(imported),
             Err(found) => errors.extend(found.diagnostics().iter().cloned()),
         }
     }
-    if !errors.is_empty() {
-        return refuse(&PolicyErrors::new(errors), options.json, Exit::Policy);
-    }
-    let unnamed = unnamed(&said, &all);
-    all.warnings.extend(unnamed);
-    print(&all, options.json)
+    if errors.is_empty() { Ok(all) } else { Err(PolicyErrors::new(errors)) }
 }
 
 /// Hosts of --port that no manifest names.

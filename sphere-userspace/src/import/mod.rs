@@ -7,10 +7,14 @@
 
 pub(crate) mod json;
 pub mod manifest;
+pub mod mud;
 pub mod service_tags;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+
+use ipnet::IpNet;
 
 use crate::policy::{Diagnostic, Findings, InboundRule, Origin, PolicyErrors, Rule, Service, Severity, Source, Target};
 
@@ -21,6 +25,8 @@ pub struct Imported {
     pub rules: Vec<Rule>,
     /// Who is to open flows to devices.
     pub inbound: Vec<InboundRule>,
+    /// Rules that somebody has to complete or to look at before they are used.
+    pub withheld: Vec<Withheld>,
     /// Ports that devices listen at, as long as nobody is named who may open flows to them.
     pub listeners: Vec<Listener>,
     /// What is worth knowing of the rules, and of the files.
@@ -33,9 +39,33 @@ pub struct Imported {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// Protocols and ports of the device; never empty.
-    pub services: std::collections::BTreeSet<Service>,
+    pub services: BTreeSet<Service>,
     /// Where they are written.
     pub origin: Origin,
+}
+
+/// A rule that somebody has to complete or to look at before it is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withheld {
+    /// What it is about.
+    pub sketch: Sketch,
+    /// At which protocols and ports; never empty.
+    pub services: BTreeSet<Service>,
+    /// Why it is no rule as it is: a sentence without its full stop.
+    pub why: String,
+    /// What to do: a sentence without its full stop.
+    pub remedy: String,
+    /// Where it is written.
+    pub origin: Origin,
+}
+
+/// A rule as far as it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sketch {
+    /// Devices would reach this, if it is known.
+    Allow(Option<Target>),
+    /// Flows to devices would come from there, if it is known.
+    Inbound(Option<IpNet>),
 }
 
 /// Something that is worth knowing.
@@ -52,15 +82,16 @@ impl Imported {
     pub fn append(&mut self, mut other: Self) {
         self.rules.append(&mut other.rules);
         self.inbound.append(&mut other.inbound);
+        self.withheld.append(&mut other.withheld);
         self.listeners.append(&mut other.listeners);
         self.notes.append(&mut other.notes);
         self.warnings.append(&mut other.warnings);
     }
 
-    /// How many parts lack what only the operator can say: ports, or who may open flows.
+    /// How many parts lack what only the operator can say: ports, hosts, who may open flows, or whether they are wanted.
     #[must_use]
     pub fn incomplete(&self) -> usize {
-        self.rules.iter().filter(|rule| rule.services.is_empty()).count() + self.listeners.len()
+        self.rules.iter().filter(|rule| rule.services.is_empty()).count() + self.withheld.len() + self.listeners.len()
     }
 }
 

@@ -111,7 +111,7 @@ impl Findings {
     }
 
     /// Reads the text as TOML. What the parser could not read is reported, the rest is given back.
-    pub(super) fn parse<'a>(&mut self, text: &'a str) -> Located<DeTable<'a>> {
+    pub(crate) fn parse<'a>(&mut self, text: &'a str) -> Located<DeTable<'a>> {
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in errors {
             self.broken_syntax = true;

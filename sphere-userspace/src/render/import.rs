@@ -6,8 +6,8 @@ use std::io::{self, BufWriter, Write};
 use serde_json::{Value, json};
 
 use super::policy::{diagnostic, inbound_json, policy_errors_json, rule_json, strings};
-use super::policy_lines::{Allow, comment, commented, inbound};
-use crate::import::{Imported, Listener, Note};
+use super::policy_lines::{Allow, allow_host, comment, commented, inbound};
+use crate::import::{Imported, Listener, Note, Sketch, Withheld};
 use crate::policy::{InboundRule, Origin, PolicyErrors, Rule, Target, plain, wrap};
 
 const SCHEMA: &str = "sphere.import/1";
@@ -15,6 +15,8 @@ const HEAD: &str = "Nothing of this is in force. [[group.allow]] and [[group.inb
                     put each below its group, before the next [[group]].";
 /// Stands where nobody is named.
 const NO_PREFIX: &str = "PREFIX";
+/// Stands where nothing to reach is named.
+const NO_HOST: &str = "HOST";
 
 /// Writes the parts of a policy that were imported. What lacks something that only the operator can say is a comment.
 ///
@@ -23,8 +25,8 @@ const NO_PREFIX: &str = "PREFIX";
 /// When the output fails.
 pub fn write_imported(output: &mut impl Write, imported: &Imported) -> io::Result<()> {
     let mut output = BufWriter::new(output);
-    let Imported { rules, inbound, listeners, notes, .. } = imported;
-    let count = rules.len() + inbound.len() + listeners.len();
+    let Imported { rules, inbound, withheld, listeners, notes, .. } = imported;
+    let count = rules.len() + inbound.len() + withheld.len() + listeners.len();
     for line in wrap(if count == 0 { "nothing to allow" } else { HEAD }, 2, 2) {
         writeln!(output, "# {line}")?;
     }
@@ -40,6 +42,9 @@ pub fn write_imported(output: &mut impl Write, imported: &Imported) -> io::Resul
     }
     for rule in inbound {
         write_inbound(&mut output, rule)?;
+    }
+    for withheld in withheld {
+        write_withheld(&mut output, withheld)?;
     }
     for listener in listeners {
         write_listener(&mut output, listener)?;
@@ -79,6 +84,19 @@ fn write_inbound(output: &mut impl Write, rule: &InboundRule) -> io::Result<()> 
     output.write_all(inbound(&rule.from, &rule.services, rule.purpose.as_deref()).as_bytes())
 }
 
+fn write_withheld(output: &mut impl Write, withheld: &Withheld) -> io::Result<()> {
+    let Withheld { sketch, services, why, remedy, origin } = withheld;
+    heading(output, origin)?;
+    comment(output, &format!("{why}. {remedy}:"))?;
+    let lines = match sketch {
+        Sketch::Allow(Some(target)) => Allow::new(target, services).lines(),
+        Sketch::Allow(None) => allow_host(&NO_HOST, services),
+        Sketch::Inbound(Some(from)) => inbound(from, services, None),
+        Sketch::Inbound(None) => inbound(&NO_PREFIX, services, None),
+    };
+    output.write_all(commented(&lines).as_bytes())
+}
+
 fn write_listener(output: &mut impl Write, listener: &Listener) -> io::Result<()> {
     heading(output, &listener.origin)?;
     let missing = "missing: who may open flows to these ports of the devices, if anybody beyond the gateway may. Say it \
@@ -90,7 +108,7 @@ fn write_listener(output: &mut impl Write, listener: &Listener) -> io::Result<()
 /// What was imported as one JSON object.
 #[must_use]
 pub fn imported_json(imported: &Imported) -> Value {
-    let Imported { rules, inbound, listeners, notes, warnings } = imported;
+    let Imported { rules, inbound, withheld, listeners, notes, warnings } = imported;
     let listener =
         |listener: &Listener| json!({ "services": strings(&listener.services), "origin": listener.origin.to_string() });
     let note = |note: &Note| json!({ "target": note.target.as_ref().map(ToString::to_string), "text": note.text });
@@ -100,9 +118,26 @@ pub fn imported_json(imported: &Imported) -> Value {
         "incomplete": imported.incomplete(),
         "rules": rules.iter().map(rule_json).collect::<Value>(),
         "inbound": inbound.iter().map(inbound_json).collect::<Value>(),
+        "withheld": withheld.iter().map(withheld_json).collect::<Value>(),
         "listeners": listeners.iter().map(listener).collect::<Value>(),
         "notes": notes.iter().map(note).collect::<Value>(),
         "warnings": warnings.iter().map(diagnostic).collect::<Value>(),
+    })
+}
+
+fn withheld_json(withheld: &Withheld) -> Value {
+    let (target, from) = match &withheld.sketch {
+        Sketch::Allow(target) => (target.as_ref().map(ToString::to_string), None),
+        Sketch::Inbound(from) => (None, from.as_ref().map(ToString::to_string)),
+    };
+    json!({
+        "inbound": matches!(withheld.sketch, Sketch::Inbound(_)),
+        "target": target,
+        "from": from,
+        "services": strings(&withheld.services),
+        "why": withheld.why,
+        "remedy": withheld.remedy,
+        "origin": withheld.origin.to_string(),
     })
 }
 

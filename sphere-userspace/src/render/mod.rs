@@ -169,6 +169,15 @@ pub fn suggestions_json(suggestions: &Suggestions) -> io::Result<()> {
     quiet(suggest::write_json(&mut io::stdout().lock(), suggestions))
 }
 
+/// Writes a text as it is.
+///
+/// # Errors
+///
+/// When standard output fails; a reader that went away is no error.
+pub fn text(text: &str) -> io::Result<()> {
+    quiet(io::stdout().lock().write_all(text.as_bytes()))
+}
+
 /// Writes what was imported as parts of a policy.
 ///
 /// # Errors

@@ -57,6 +57,11 @@ impl<'a> Allow<'a> {
     }
 }
 
+/// The lines of a `[[group.allow]]` about a host that is still to be named.
+pub(super) fn allow_host(host: &impl Display, services: &BTreeSet<Service>) -> String {
+    format!("[[group.allow]]\nhost = \"{host}\"\n{}", ports(services))
+}
+
 /// The lines of a `[[group.inbound]]`.
 pub(super) fn inbound(from: &impl Display, services: &BTreeSet<Service>, comment: Option<&str>) -> String {
     format!("[[group.inbound]]\nfrom = \"{from}\"\n{}{}", ports(services), why(comment))
