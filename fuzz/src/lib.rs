@@ -2,5 +2,6 @@
 
 pub mod dns;
 pub mod import;
+pub mod mud;
 pub mod packet;
 pub mod policy;

@@ -94,6 +94,27 @@ fn imports_are_accepted_as_each_kind_and_refused() {
 }
 
 #[test]
+fn mud_files() {
+    replay("mud", sphere_fuzz::mud::read, 300);
+}
+
+#[test]
+fn mud_files_are_accepted_and_refused() {
+    let (mut rules, mut withheld, mut refused) = (0, 0, 0);
+    for seed in seeds("mud") {
+        let input = std::fs::read(&seed).unwrap_or_else(|error| panic!("{}: {error}", seed.display()));
+        match sphere_fuzz::mud::imported(&input, &Default::default()) {
+            Some(imported) => {
+                rules += imported.rules.len() + imported.inbound.len();
+                withheld += imported.withheld.len();
+            }
+            None => refused += 1,
+        }
+    }
+    assert!(rules >= 40 && withheld >= 20 && refused >= 1, "{rules} rules, {withheld} withheld, {refused} refused");
+}
+
+#[test]
 fn packets() {
     replay("packet", sphere_fuzz::packet::judge, 10_000);
 }
