@@ -38,7 +38,7 @@ pub fn accepted(data: &[u8]) -> Option<Policy> {
     }
 }
 
-fn assert_found(found: &Diagnostic, lines: usize) {
+pub(crate) fn assert_found(found: &Diagnostic, lines: usize) {
     let (line, column) = found.position().expect("what is found in a text has a place in it");
     assert!((1..=lines).contains(&line) && column > 0, "line {line} of {lines}, column {column}");
     assert!(found.remedy.as_ref().is_some_and(|remedy| !remedy.is_empty()), "no remedy: {found}");

@@ -76,6 +76,45 @@ fn dns_messages_are_accepted_and_refused_by_either_reader() {
 }
 
 #[test]
+fn imports() {
+    replay("import", sphere_fuzz::import::read, 500);
+}
+
+#[test]
+fn imports_are_accepted_as_each_kind_and_refused() {
+    let mut kinds = std::collections::BTreeSet::new();
+    let mut refused = 0;
+    for seed in seeds("import") {
+        let input = std::fs::read(&seed).unwrap_or_else(|error| panic!("{}: {error}", seed.display()));
+        let accepted = sphere_fuzz::import::accepted(&input);
+        refused += usize::from(accepted.is_empty());
+        kinds.extend(accepted);
+    }
+    assert!(kinds.len() == 2 && refused >= 3, "accepted as {kinds:?}, {refused} refused");
+}
+
+#[test]
+fn mud_files() {
+    replay("mud", sphere_fuzz::mud::read, 300);
+}
+
+#[test]
+fn mud_files_are_accepted_and_refused() {
+    let (mut rules, mut withheld, mut refused) = (0, 0, 0);
+    for seed in seeds("mud") {
+        let input = std::fs::read(&seed).unwrap_or_else(|error| panic!("{}: {error}", seed.display()));
+        match sphere_fuzz::mud::imported(&input, &Default::default()) {
+            Some(imported) => {
+                rules += imported.rules.len() + imported.inbound.len();
+                withheld += imported.withheld.len();
+            }
+            None => refused += 1,
+        }
+    }
+    assert!(rules >= 40 && withheld >= 20 && refused >= 1, "{rules} rules, {withheld} withheld, {refused} refused");
+}
+
+#[test]
 fn packets() {
     replay("packet", sphere_fuzz::packet::judge, 10_000);
 }

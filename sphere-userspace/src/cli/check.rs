@@ -1,14 +1,11 @@
 //! `sphere check`: reads a policy file and shows what it means, without privileges.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
-use super::Exit;
+use super::{Exit, told};
 use crate::policy::{self, Policy};
 use crate::render;
-
-/// Warnings that are shown to people.
-const WARNINGS: usize = 200;
 
 /// Reads the policy and writes it out, expanded; or everything that is wrong with it, to standard error.
 pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<Exit> {
@@ -23,13 +20,7 @@ pub(super) fn run(file: &Path, json: bool) -> anyhow::Result<Exit> {
             Ok(Exit::Policy)
         }
         Err(errors) => {
-            let mut messages = io::stderr().lock();
-            let styled = messages.is_terminal();
-            for found in errors.diagnostics() {
-                let text = if styled { found.render_styled() } else { found.render() };
-                writeln!(messages, "{text}\n")?;
-            }
-            writeln!(messages, "{}: {}", policy::plain(&file.display().to_string()), errors.summary())?;
+            told::errors(&errors, &policy::plain(&file.display().to_string()))?;
             Ok(Exit::Policy)
         }
     }
@@ -39,11 +30,6 @@ fn show(output: &mut impl Write, policy: &Policy, json: bool) -> io::Result<()> 
     if json {
         return writeln!(output, "{}", render::json_text(&render::policy_json(policy))?);
     }
-    for warning in policy.warnings.iter().take(WARNINGS) {
-        writeln!(output, "{}\n", warning.render())?;
-    }
-    if let Some(more) = policy.warnings.len().checked_sub(WARNINGS).filter(|more| *more > 0) {
-        writeln!(output, "warning: {more} more warnings are not shown\n")?;
-    }
+    told::warnings(output, &policy.warnings)?;
     render::write_policy(output, policy)
 }

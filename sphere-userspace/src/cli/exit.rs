@@ -2,6 +2,7 @@
 
 use std::process::{ExitCode, Termination};
 
+use super::export::NoGroup;
 use super::filter::Backwards;
 use super::reload::NoDaemon;
 use super::top::TopError;
@@ -69,7 +70,10 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     if error.downcast_ref::<PolicyErrors>().is_some() {
         return Exit::Policy;
     }
-    if error.downcast_ref::<QueryError>().is_some() || error.downcast_ref::<Backwards>().is_some() {
+    if error.downcast_ref::<QueryError>().is_some()
+        || error.downcast_ref::<Backwards>().is_some()
+        || error.downcast_ref::<NoGroup>().is_some()
+    {
         return Exit::Usage;
     }
     if matches!(error.downcast_ref::<TopError>(), Some(TopError::NoTerminal)) {

@@ -6,14 +6,17 @@ mod detach;
 mod devices;
 mod doctor;
 mod exit;
+mod export;
 mod filter;
 mod follow;
+mod import;
 mod names;
 mod reload;
 mod run;
 mod status;
 mod store;
 mod suggest;
+mod told;
 mod top;
 mod usage;
 
@@ -124,6 +127,12 @@ enum Command {
     Denied(denied::Options),
     /// Suggest what the policy would have to say to allow what was denied
     Suggest(suggest::Options),
+    /// Print policy lines of what other files ask for; needs no privileges
+    #[command(subcommand)]
+    Import(import::ImportCommand),
+    /// Print what a policy allows in the formats of others; needs no privileges
+    #[command(subcommand)]
+    Export(export::ExportCommand),
     /// Show the files of the store, or write what they have to another
     #[command(subcommand)]
     Store(store::StoreCommand),
@@ -212,6 +221,8 @@ impl Arguments {
             }
             Command::Denied(options) => denied::run(options),
             Command::Suggest(options) => suggest::run(options),
+            Command::Import(command) => import::run(command),
+            Command::Export(command) => export::run(command),
             Command::Store(command) => store::run(command),
             Command::Devices { address, pin_root, json } => devices::run(&pin_root, address, json),
             Command::Flows { device, to, pin_root, json } => usage::flows(&pin_root, (device, to.as_deref()), json),

@@ -18,10 +18,12 @@ pub struct Source {
     line_starts: Vec<usize>,
     /// Whether diagnostics may show lines of it.
     is_shown: bool,
+    /// Whether a byte order mark stood before the text.
+    has_mark: bool,
 }
 
 impl Source {
-    /// A text and what it is called.
+    /// A text and what it is called. A byte order mark is no part of the text.
     #[must_use]
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
         Arc::new(Self::with(path.into(), text.into(), true))
@@ -33,10 +35,21 @@ impl Source {
         Arc::new(Self::with(path.into(), text.into(), false))
     }
 
+    /// The same text, once it is known to be none of those.
+    pub(super) fn shown(&self) -> Arc<Self> {
+        let Self { path, text, line_starts, has_mark, .. } = self;
+        let (path, text, line_starts) = (path.clone(), text.clone(), line_starts.clone());
+        Arc::new(Self { path, text, line_starts, is_shown: true, has_mark: *has_mark })
+    }
+
     fn with(path: String, text: String, is_shown: bool) -> Self {
+        let (text, has_mark) = match text.strip_prefix('\u{feff}') {
+            Some(rest) => (rest.to_owned(), true),
+            None => (text, false),
+        };
         let after_newline = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let line_starts = std::iter::once(0).chain(after_newline).collect();
-        Self { path, text, line_starts, is_shown }
+        Self { path, text, line_starts, is_shown, has_mark }
     }
 
     /// What it is called.
@@ -64,6 +77,11 @@ impl Source {
         let (offset, line) = (self.clamp(offset), self.line(offset));
         let start = line.checked_sub(1).and_then(|index| self.line_starts.get(index)).copied().unwrap_or(0);
         (line, self.text.get(start..offset).unwrap_or_default().chars().count() + 1)
+    }
+
+    /// Whether a byte order mark stood before the text.
+    pub(crate) const fn has_mark(&self) -> bool {
+        self.has_mark
     }
 
     /// Whether diagnostics may show lines of it.

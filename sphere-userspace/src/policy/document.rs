@@ -18,7 +18,7 @@ use super::{
 
 /// A table while its fields are read.
 #[derive(Debug)]
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     table: &'a DeTable<'a>,
     span: Range<usize>,
     what: String,
@@ -27,7 +27,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// The table that `what` names, such as "a group".
-    pub(super) fn new(table: &'a DeTable<'a>, span: Range<usize>, what: impl Into<String>) -> Self {
+    pub(crate) fn new(table: &'a DeTable<'a>, span: Range<usize>, what: impl Into<String>) -> Self {
         Self { table, span, what: what.into(), known: Vec::new() }
     }
 
@@ -37,13 +37,13 @@ impl<'a> Fields<'a> {
     }
 
     /// The value of a key.
-    pub(super) fn take(&mut self, key: &str) -> Option<Value<'a>> {
+    pub(crate) fn take(&mut self, key: &str) -> Option<Value<'a>> {
         self.known.push(key.to_owned());
         self.get(key)
     }
 
     /// The value of a key that was asked for already, or that only the text knows.
-    pub(super) fn get(&self, key: &str) -> Option<Value<'a>> {
+    pub(crate) fn get(&self, key: &str) -> Option<Value<'a>> {
         self.table.get(key).map(|value| Value { value: value.get_ref(), span: value.span() })
     }
 
@@ -62,13 +62,13 @@ impl<'a> Fields<'a> {
     }
 
     /// Keys that nobody asked for.
-    pub(super) fn rest(&self) -> Vec<Located<&'a str>> {
+    pub(crate) fn rest(&self) -> Vec<Located<&'a str>> {
         let keys = self.table.keys().map(|key| Located { value: key.get_ref().as_ref(), span: key.span() });
         keys.filter(|key| !self.knows(key.value)).collect()
     }
 
     /// Reports the keys that nobody asked for.
-    pub(super) fn finish(self, findings: &mut Findings) {
+    pub(crate) fn finish(self, findings: &mut Findings) {
         for key in self.rest() {
             self.report_unknown(&key, findings);
         }
@@ -83,7 +83,7 @@ impl<'a> Fields<'a> {
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct Value<'a> {
+pub(crate) struct Value<'a> {
     value: &'a DeValue<'a>,
     span: Range<usize>,
 }
@@ -122,7 +122,7 @@ impl<'a> Value<'a> {
     }
 
     /// A text.
-    pub(super) fn string(&self, findings: &mut Findings) -> Option<Located<&'a str>> {
+    pub(crate) fn string(&self, findings: &mut Findings) -> Option<Located<&'a str>> {
         match self.value.as_str() {
             Some(value) => Some(Located { value, span: self.span.clone() }),
             None => self.wrong_type("a text in quotes", findings),
@@ -193,7 +193,7 @@ impl<'a> Value<'a> {
     }
 
     /// The elements of an array.
-    pub(super) fn array(&self, what: &str, findings: &mut Findings) -> Option<Vec<Value<'a>>> {
+    pub(crate) fn array(&self, what: &str, findings: &mut Findings) -> Option<Vec<Value<'a>>> {
         match self.value.as_array() {
             Some(array) => {
                 let element =
@@ -205,7 +205,7 @@ impl<'a> Value<'a> {
     }
 
     /// A table.
-    pub(super) fn table(&self, what: &str, findings: &mut Findings) -> Option<Fields<'a>> {
+    pub(crate) fn table(&self, what: &str, findings: &mut Findings) -> Option<Fields<'a>> {
         match self.value.as_table() {
             Some(table) => Some(Fields::new(table, self.span.clone(), what)),
             None => self.wrong_type("a table", findings),

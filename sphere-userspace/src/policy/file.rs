@@ -1,4 +1,4 @@
-//! The text of a policy or profile file: a regular file of bounded size, in UTF-8.
+//! The text of a policy, of a profile, of what is imported: a regular file of bounded size, in UTF-8.
 
 use std::{
     cell::RefCell,
@@ -12,12 +12,12 @@ use std::{
 
 use super::diagnostic::{Diagnostic, Place, Severity, Source};
 
-/// Largest file that is read: some hundred thousand rules. A larger one is hardly a policy.
+/// Largest policy or profile that is read: some hundred thousand rules. A larger one is hardly a policy.
 const MOST_BYTES: u64 = 8 << 20;
 
 /// Why a file has no text to read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FileError {
+pub(crate) enum FileError {
     /// The system said no.
     #[error("cannot read {}: {cause}", path.display())]
     Read {
@@ -35,15 +35,19 @@ pub(super) enum FileError {
         /// What it is.
         kind: &'static str,
     },
-    /// More than a policy has.
-    #[error("{} is larger than {MOST_BYTES} bytes", path.display())]
+    /// More than such a file has.
+    #[error("{} is larger than {most} bytes", path.display())]
     Size {
         /// The file.
         path: PathBuf,
+        /// How many it may have.
+        most: u64,
     },
     /// Bytes that are no text.
-    #[error("byte {} is not UTF-8", at.span.start + 1)]
+    #[error("byte {byte} is not UTF-8")]
     Encoding {
+        /// Which one, from 1, in the file.
+        byte: usize,
         /// Where the text ends.
         at: Place,
     },
@@ -51,19 +55,19 @@ pub(super) enum FileError {
 
 impl FileError {
     /// What to do about it.
-    pub(super) const fn remedy(&self) -> &'static str {
+    pub(crate) const fn remedy(&self) -> &'static str {
         match self {
             Self::Read { .. } => "name an existing file that you may read",
             Self::Kind { .. } => "write the text to a file, and name that",
-            Self::Size { .. } => "is it the right file? a policy of that size does not fit into a gateway",
+            Self::Size { .. } => "is it the right file? what one of that size says does not fit into a gateway",
             Self::Encoding { .. } => "save the file as UTF-8",
         }
     }
 
     /// Where in the file, when it is about a place in it.
-    pub(super) fn place(&self) -> Option<&Place> {
+    pub(crate) fn place(&self) -> Option<&Place> {
         match self {
-            Self::Encoding { at } => Some(at),
+            Self::Encoding { at, .. } => Some(at),
             Self::Read { .. } | Self::Kind { .. } | Self::Size { .. } => None,
         }
     }
@@ -118,7 +122,7 @@ impl<'a> Files<'a> {
 
     fn source(&self, path: &Path, source: fn(String, String) -> Arc<Source>) -> Result<Arc<Source>, FileError> {
         let Some(kept) = self.kept else {
-            let found = text(path, source)?;
+            let found = text((path, MOST_BYTES), source)?;
             self.noted.borrow_mut().insert(path.to_owned(), found.text().to_owned());
             return Ok(found);
         };
@@ -130,27 +134,36 @@ impl<'a> Files<'a> {
     }
 }
 
-fn text(path: &Path, source: fn(String, String) -> Arc<Source>) -> Result<Arc<Source>, FileError> {
-    let bytes = bytes(path)?;
+/// Reads a file of at most so many bytes, which is no part of a policy. A byte order mark is left out.
+///
+/// # Errors
+///
+/// As [`Files::read`].
+pub(crate) fn read_within(path: &Path, most: u64) -> Result<Arc<Source>, FileError> {
+    text((path, most), Source::new)
+}
+
+fn text((path, most): (&Path, u64), source: fn(String, String) -> Arc<Source>) -> Result<Arc<Source>, FileError> {
+    let bytes = bytes(path, most)?;
     let name = path.display().to_string();
     match String::from_utf8(bytes) {
-        Ok(text) => match text.strip_prefix('\u{feff}') {
-            Some(text) => Ok(source(name, text.to_owned())),
-            None => Ok(source(name, text)),
-        },
+        Ok(text) => Ok(source(name, text)),
         Err(error) => {
-            let start = error.utf8_error().valid_up_to();
+            let before = error.utf8_error().valid_up_to();
             // The lossy text has a place for the bad bytes, and is the same before them.
             let source = source(name, String::from_utf8_lossy(error.as_bytes()).into_owned());
-            Err(FileError::Encoding { at: Place { source, span: start..start + '\u{fffd}'.len_utf8() } })
+            let mark = if source.has_mark() { '\u{feff}'.len_utf8() } else { 0 };
+            let start = before.saturating_sub(mark);
+            let at = Place { source, span: start..start + '\u{fffd}'.len_utf8() };
+            Err(FileError::Encoding { byte: before + 1, at })
         }
     }
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>, FileError> {
+fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
     let failed = |cause| FileError::Read { path: path.to_owned(), cause };
     let regular = |metadata: &fs::Metadata| match kind(metadata.file_type()) {
-        None if metadata.len() > MOST_BYTES => Err(FileError::Size { path: path.to_owned() }),
+        None if metadata.len() > most => Err(FileError::Size { path: path.to_owned(), most }),
         None => Ok(()),
         Some(kind) => Err(FileError::Kind { path: path.to_owned(), kind }),
     };
@@ -159,9 +172,9 @@ fn bytes(path: &Path) -> Result<Vec<u8>, FileError> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(failed)?;
     regular(&file.metadata().map_err(failed)?)?;
     let mut bytes = Vec::new();
-    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(FileError::Size { path: path.to_owned() });
+    file.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > most {
+        return Err(FileError::Size { path: path.to_owned(), most });
     }
     Ok(bytes)
 }

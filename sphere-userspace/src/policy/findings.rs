@@ -11,11 +11,11 @@ const DUPLICATE: &str = "duplicate key";
 
 /// A value and the bytes it was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Located<T> {
+pub(crate) struct Located<T> {
     /// The value.
-    pub(super) value: T,
+    pub(crate) value: T,
     /// Where it stands.
-    pub(super) span: Range<usize>,
+    pub(crate) span: Range<usize>,
 }
 
 impl<T> Located<T> {
@@ -27,7 +27,7 @@ impl<T> Located<T> {
 
 /// What was found wrong while one source was read.
 #[derive(Debug)]
-pub(super) struct Findings {
+pub(crate) struct Findings {
     source: Arc<Source>,
     found: Vec<Diagnostic>,
     broken_syntax: bool,
@@ -35,37 +35,37 @@ pub(super) struct Findings {
 
 impl Findings {
     /// Nothing yet.
-    pub(super) const fn new(source: Arc<Source>) -> Self {
+    pub(crate) const fn new(source: Arc<Source>) -> Self {
         Self { source, found: Vec::new(), broken_syntax: false }
     }
 
     /// The text that is read.
-    pub(super) const fn source(&self) -> &Arc<Source> {
+    pub(crate) const fn source(&self) -> &Arc<Source> {
         &self.source
     }
 
     /// A place in the text.
-    pub(super) fn place(&self, span: &Range<usize>) -> Place {
+    pub(crate) fn place(&self, span: &Range<usize>) -> Place {
         Place { source: Arc::clone(&self.source), span: span.clone() }
     }
 
     /// Line of a place, from 1.
-    pub(super) fn line(&self, span: &Range<usize>) -> usize {
+    pub(crate) fn line(&self, span: &Range<usize>) -> usize {
         self.source.line(span.start)
     }
 
     /// An error at a place, and what to do about it.
-    pub(super) fn error(&mut self, span: &Range<usize>, message: impl Into<String>, remedy: impl Into<String>) {
+    pub(crate) fn error(&mut self, span: &Range<usize>, message: impl Into<String>, remedy: impl Into<String>) {
         self.report((Severity::Error, span), message.into(), remedy.into());
     }
 
     /// A warning at a place, and what to do about it.
-    pub(super) fn warn(&mut self, span: &Range<usize>, message: impl Into<String>, remedy: impl Into<String>) {
+    pub(crate) fn warn(&mut self, span: &Range<usize>, message: impl Into<String>, remedy: impl Into<String>) {
         self.report((Severity::Warning, span), message.into(), remedy.into());
     }
 
     /// An error at a place, with another place that has to do with it, and how.
-    pub(super) fn error_beside(
+    pub(crate) fn error_beside(
         &mut self,
         span: &Range<usize>,
         (message, remedy): (String, &str),
@@ -85,7 +85,7 @@ impl Findings {
     }
 
     /// Adds findings made in another text.
-    pub(super) fn extend(&mut self, diagnostics: Vec<Diagnostic>) {
+    pub(crate) fn extend(&mut self, diagnostics: Vec<Diagnostic>) {
         self.found.extend(diagnostics);
     }
 
@@ -96,12 +96,12 @@ impl Findings {
     }
 
     /// Whether an error was found.
-    pub(super) fn has_errors(&self) -> bool {
+    pub(crate) fn has_errors(&self) -> bool {
         self.found.iter().any(|found| found.severity == Severity::Error)
     }
 
     /// Everything found.
-    pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
+    pub(crate) fn into_diagnostics(self) -> Vec<Diagnostic> {
         self.found
     }
 
@@ -111,7 +111,7 @@ impl Findings {
     }
 
     /// Reads the text as TOML. What the parser could not read is reported, the rest is given back.
-    pub(super) fn parse<'a>(&mut self, text: &'a str) -> Located<DeTable<'a>> {
+    pub(crate) fn parse<'a>(&mut self, text: &'a str) -> Located<DeTable<'a>> {
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in errors {
             self.broken_syntax = true;

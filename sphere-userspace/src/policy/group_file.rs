@@ -12,8 +12,9 @@ use ipnet::{IpNet, Ipv4Net};
 use super::{
     document::{Fields, Value},
     findings::{Findings, Located},
-    group::{DnsPolicy, Group, GroupName, Mode, Rule, Server, Unlearned, UsedProfile},
+    group::{DnsPolicy, Group, GroupName, InboundRule, Mode, Rule, Server, Unlearned, UsedProfile},
     left_out::left_out,
+    manifest_file,
     port::InterfaceName,
     port_file,
     profile::{self, Library, Profile},
@@ -68,8 +69,9 @@ pub(super) fn group(
     let gateway_access = fields.take("gateway_access").and_then(|value| value.boolean(findings));
     let inbound = fields.take("inbound").map(|value| value.tables("an inbound rule", findings)).unwrap_or_default();
     let inbound = inbound.into_iter().filter_map(|fields| rule_file::inbound(fields, findings));
-    let (inbound_at, inbound) = inbound.map(|rule| (rule.span, rule.value)).unzip();
-    let (rules, profiles) = rules(&mut fields, findings, library);
+    let mut inbound: Vec<_> = inbound.collect();
+    let (rules, profiles) = rules(&mut fields, findings, (library, &mut inbound));
+    let (inbound_at, inbound) = inbound.into_iter().map(|rule| (rule.span, rule.value)).unzip();
     let (rules_at, rules) = rules.into_iter().map(|rule| (rule.span, rule.value)).unzip();
     let (name, name_at) = name.map_or_else(|| (GroupName::unknown(), None), |name| (name.value, Some(name.span)));
     let addresses = |servers: &Vec<Located<Server>>| servers.iter().map(|server| server.value).collect();
@@ -96,17 +98,26 @@ pub(super) fn group(
     Written { group, name_at, at, interfaces, subnets, rules_at, inbound_at, resolvers, dhcp_servers, reserved }
 }
 
-/// Reads what the devices may reach: rules of the group's own, and those of its profiles.
-fn rules(fields: &mut Fields<'_>, findings: &mut Findings, library: &mut Library<'_>) -> (Vec<Located<Rule>>, Used) {
+/// Reads what the devices may reach: rules of the group's own, and those of its profiles and manifests; manifests add to
+/// what may reach the devices too.
+fn rules(
+    fields: &mut Fields<'_>,
+    findings: &mut Findings,
+    (library, inbound): (&mut Library<'_>, &mut Vec<Located<InboundRule>>),
+) -> (Vec<Located<Rule>>, Used) {
     let own = fields.take("allow").map(|value| value.tables("a rule", findings)).unwrap_or_default();
     let written = own.len();
     let mut rules: Vec<_> = own.into_iter().filter_map(|fields| rule_file::allow(fields, findings)).collect();
+    let manifests = manifest_file::Keys::take(fields, findings);
     let mut used = profiles(fields, findings, library);
-    if written == 0 && used.rules.is_empty() && used.unusable == 0 {
+    if written == 0 && used.rules.is_empty() && used.unusable == 0 && manifests.is_empty() {
         let message = "the group has no rules: its devices may reach nothing but resolvers and DHCP servers";
         findings.warn(fields.span(), message, "add [[group.allow]] or a profile, if that is not meant");
     }
     rules.append(&mut used.rules);
+    let mut from_manifests = manifests.read(library.files(), &rules, findings);
+    rules.append(&mut from_manifests.rules);
+    inbound.append(&mut from_manifests.inbound);
     (rules, used)
 }
 

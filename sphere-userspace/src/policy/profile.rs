@@ -95,6 +95,11 @@ impl<'a> Library<'a> {
         Self { files, today, read: BTreeMap::new() }
     }
 
+    /// Directory that relative paths start from, and the files; [`None`] where none may be read.
+    pub(super) const fn files(&self) -> Option<(&'a Path, &'a Files<'a>)> {
+        self.files
+    }
+
     /// The profile of this name or path. What is wrong with it is reported once, however often it is named.
     pub(super) fn find(&mut self, name: &Located<&str>, findings: &mut Findings) -> Option<Rc<Profile>> {
         let profile = match self.read.get(name.value) {

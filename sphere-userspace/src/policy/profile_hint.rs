@@ -1,6 +1,9 @@
 //! Which option of a shipped profile allows something that no rule allows yet.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
 
 use super::diagnostic::Source;
 use super::{
@@ -10,6 +13,7 @@ use super::{
     profile::{Endpoint, Kind, Library, Profile},
     profile_source,
     service::Service,
+    step::Step,
 };
 
 /// An option of a profile, and the value that allows what was asked about.
@@ -34,6 +38,17 @@ pub(crate) enum OptionValue {
     Entry(String, Option<usize>),
 }
 
+/// What a shipped profile has for a name.
+#[derive(Debug)]
+pub(crate) struct KnownEndpoint {
+    /// Its services.
+    pub(crate) services: BTreeSet<Service>,
+    /// Its step of the boot chain.
+    pub(crate) step: Option<Step>,
+    /// When a group that uses the profile has it, in words.
+    pub(crate) words: String,
+}
+
 /// A profile that ships with the daemon, and what its options are for.
 #[derive(Debug)]
 pub(crate) struct ShippedProfile(std::rc::Rc<Profile>);
@@ -50,6 +65,24 @@ impl ShippedProfile {
     /// Its name.
     pub(crate) fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// What the profile has for a name.
+    pub(crate) fn endpoint(&self, name: &DomainName) -> Option<KnownEndpoint> {
+        let profile = self.name();
+        let (endpoint, entry) =
+            self.0.endpoints.iter().find_map(|endpoint| Some((endpoint, entry(endpoint, name)?)))?;
+        let words = match (&endpoint.each, &endpoint.when) {
+            (Some(list), _) => format!("`{list} = [\"{entry}\"]` in [group.{profile}] allows it too"),
+            (None, Some(switch)) => format!("the profile {profile} has it already, unless `{switch}` says otherwise"),
+            (None, None) => format!("the profile {profile} has it already"),
+        };
+        Some(KnownEndpoint { services: endpoint.services.clone(), step: endpoint.step, words })
+    }
+
+    /// The prefix around an address that never appears on a device port, and the name of the profile.
+    pub(crate) fn reserving(&self, address: Ipv4Addr) -> Option<(Ipv4Net, &str)> {
+        self.0.reserved.iter().find(|net| net.contains(&address)).map(|net| (*net, self.name()))
     }
 
     /// Whether it has an option for a proxy.

@@ -42,7 +42,7 @@ fn in_file(files: Option<(&Path, &Files<'_>)>, name: &Located<&str>, findings: &
     };
     let path = directory.join(name.value.strip_prefix("./").unwrap_or(name.value));
     match files.read_unshown(&path) {
-        Ok(source) => return if is_profile(&source, name, findings) { Some(shown(&source)) } else { None },
+        Ok(source) => return if is_profile(&source, name, findings) { Some(source.shown()) } else { None },
         Err(error) if error.place().is_some() => findings.extend(vec![error.into()]),
         Err(error) => {
             let remedy = format!("{}; a path is relative to the policy file", error.remedy());
@@ -50,10 +50,6 @@ fn in_file(files: Option<(&Path, &Files<'_>)>, name: &Located<&str>, findings: &
         }
     }
     None
-}
-
-fn shown(source: &Source) -> Arc<Source> {
-    Source::new(source.path(), source.text())
 }
 
 /// Whether the text is TOML that says that it is a profile; reported if not.

@@ -128,6 +128,12 @@ impl Service {
         Self { protocol: Protocol::Tcp, port: PortMatch::One(port) }
     }
 
+    /// Every port of a protocol, and of ICMP what there is.
+    #[must_use]
+    pub const fn every(protocol: Protocol) -> Self {
+        Self { protocol, port: PortMatch::Any }
+    }
+
     /// The protocol.
     #[must_use]
     pub const fn protocol(self) -> Protocol {

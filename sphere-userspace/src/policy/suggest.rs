@@ -13,6 +13,17 @@ pub(super) fn suggestion(word: &str, known: &[impl AsRef<str>]) -> String {
     }
 }
 
+/// The words that are nearest to one, the nearest first: at most so many, and none that has little in common with it.
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
+    let lower = word.to_lowercase();
+    let edits = |candidate: &'a str| (distance(&lower, &candidate.to_lowercase()), candidate);
+    let is_near = |(edits, candidate): &(usize, &str)| *edits <= 2 || (*edits < candidate.len() / 2 && *edits < 9);
+    let mut near: Vec<(usize, &str)> = known.into_iter().map(edits).filter(is_near).collect();
+    near.sort_unstable();
+    near.dedup();
+    near.into_iter().take(most).map(|(_, candidate)| candidate).collect()
+}
+
 /// Edits between two words (Levenshtein); words beyond 40 bytes are simply far apart.
 fn distance(a: &str, b: &str) -> usize {
     if a.len() > 40 || b.len() > 40 {

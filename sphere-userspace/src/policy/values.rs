@@ -65,7 +65,7 @@ fn has_leading_zeros(prefix: &str) -> bool {
 }
 
 /// The address of a host that can be reached through a gateway.
-pub(super) fn address(value: &Value<'_>, findings: &mut Findings) -> Option<IpAddr> {
+pub(crate) fn address(value: &Value<'_>, findings: &mut Findings) -> Option<IpAddr> {
     let text = value.string(findings)?;
     let Ok(address) = text.value.parse::<IpAddr>() else {
         let remedy = "write an IPv4 or IPv6 address; names go into `host`, prefixes into `cidr`";
@@ -86,7 +86,7 @@ pub(super) fn address(value: &Value<'_>, findings: &mut Findings) -> Option<IpAd
 }
 
 /// A prefix in which there are hosts that can be reached through a gateway.
-pub(super) fn hosts(value: &Value<'_>, findings: &mut Findings) -> Option<IpNet> {
+pub(crate) fn hosts(value: &Value<'_>, findings: &mut Findings) -> Option<IpNet> {
     let net = prefix(value, findings)?;
     if let Some(special) = unreachable(net) {
         let message = format!("no host has an address in `{net}`: it is {special}");
@@ -97,7 +97,7 @@ pub(super) fn hosts(value: &Value<'_>, findings: &mut Findings) -> Option<IpNet>
 }
 
 /// Why no host can have an address in the prefix; `None` when one can.
-pub(super) fn unreachable(net: IpNet) -> Option<Special> {
+pub(crate) fn unreachable(net: IpNet) -> Option<Special> {
     let [first, last] = [net.network(), net.broadcast()].map(Special::of);
     first.filter(|special| first == last && !special.is_reachable())
 }
@@ -172,7 +172,7 @@ pub(super) fn fitting_name(text: &Located<String>, findings: &mut Findings) -> O
 }
 
 /// One name.
-pub(super) fn name(value: &Value<'_>, findings: &mut Findings) -> Option<DomainName> {
+pub(crate) fn name(value: &Value<'_>, findings: &mut Findings) -> Option<DomainName> {
     match host(value, findings)? {
         NamePattern::Exact(name) => Some(name),
         pattern @ NamePattern::Below(_) => {

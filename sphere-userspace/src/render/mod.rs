@@ -4,8 +4,10 @@ mod denied;
 mod devices;
 mod difference;
 mod doctor;
+mod import;
 mod names;
 mod policy;
+mod policy_lines;
 mod status;
 mod store;
 mod suggest;
@@ -21,6 +23,7 @@ use serde::Serialize;
 pub use denied::{Format, Live};
 pub use devices::write_devices;
 pub use difference::write_difference;
+pub use import::{import_errors_json, imported_json, write_imported};
 pub use policy::{policy_errors_json, policy_fingerprint, policy_json, write_policy};
 pub use status::Status;
 pub use table::write_status;
@@ -28,6 +31,7 @@ pub use top::{Colours, draw as draw_top, write_page};
 pub use usage::{write_flows, write_rules};
 
 use crate::daemon::{KeptPolicy, Reloaded};
+use crate::import::Imported;
 use crate::ladder::DevicesReport;
 use crate::names::{Explanation, NamesReport};
 use crate::policy::{Difference, is_plain};
@@ -173,6 +177,24 @@ pub fn suggestions(suggestions: &Suggestions) -> io::Result<()> {
 /// When standard output fails; a reader that went away is no error.
 pub fn suggestions_json(suggestions: &Suggestions) -> io::Result<()> {
     quiet(suggest::write_json(&mut io::stdout().lock(), suggestions))
+}
+
+/// Writes a text as it is.
+///
+/// # Errors
+///
+/// When standard output fails; a reader that went away is no error.
+pub fn text(text: &str) -> io::Result<()> {
+    quiet(io::stdout().lock().write_all(text.as_bytes()))
+}
+
+/// Writes what was imported as parts of a policy.
+///
+/// # Errors
+///
+/// When standard output fails; a reader that went away is no error.
+pub fn imported(imported: &Imported) -> io::Result<()> {
+    quiet(write_imported(&mut io::stdout().lock(), imported))
 }
 
 /// Writes every device in a line, or all that is known of one.

@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use crate::policy::{
-    Diagnostic, DnsPolicy, Group, Interface, Policy, PolicyErrors, Step, Target, Unlearned, UsedProfile, plain, wrap,
+    Diagnostic, DnsPolicy, Group, InboundRule, Interface, Policy, PolicyErrors, Rule, Step, Target, Unlearned,
+    UsedProfile, plain, wrap,
 };
 
 /// Writes the policy: each group with what its devices may reach, and who may reach them.
@@ -148,7 +149,8 @@ fn enforced_json(policy: &Policy) -> Value {
     })
 }
 
-fn strings<T: ToString>(items: impl IntoIterator<Item = T>) -> Vec<String> {
+/// The texts of things.
+pub(super) fn strings<T: ToString>(items: impl IntoIterator<Item = T>) -> Vec<String> {
     items.into_iter().map(|item| item.to_string()).collect()
 }
 
@@ -161,27 +163,33 @@ fn interface_json(port: &Interface) -> Value {
     })
 }
 
+/// A rule as JSON.
+pub(super) fn rule_json(rule: &Rule) -> Value {
+    json!({
+        "target": rule.target.to_string(),
+        "services": strings(&rule.services),
+        "origin": rule.origin.to_string(),
+        "need": rule.need.word(),
+        "step": rule.step.map(Step::word),
+        "purpose": rule.purpose,
+        "allow_private": rule.allow_private,
+        "any_type": rule.any_type,
+    })
+}
+
+/// An inbound rule as JSON.
+pub(super) fn inbound_json(rule: &InboundRule) -> Value {
+    json!({
+        "from": rule.from.to_string(),
+        "services": strings(&rule.services),
+        "origin": rule.origin.to_string(),
+        "purpose": rule.purpose,
+    })
+}
+
 fn group_json(group: &Group) -> Value {
-    let rules = group.rules.iter().map(|rule| {
-        json!({
-            "target": rule.target.to_string(),
-            "services": strings(&rule.services),
-            "origin": rule.origin.to_string(),
-            "need": rule.need.word(),
-            "step": rule.step.map(Step::word),
-            "purpose": rule.purpose,
-            "allow_private": rule.allow_private,
-            "any_type": rule.any_type,
-        })
-    });
-    let inbound = group.inbound.iter().map(|rule| {
-        json!({
-            "from": rule.from.to_string(),
-            "services": strings(&rule.services),
-            "origin": rule.origin.to_string(),
-            "purpose": rule.purpose,
-        })
-    });
+    let rules = group.rules.iter().map(rule_json);
+    let inbound = group.inbound.iter().map(inbound_json);
     let profiles = |what: fn(&UsedProfile) -> &String| -> BTreeMap<&str, &str> {
         group.profiles.iter().map(|(name, used)| (name.as_str(), what(used).as_str())).collect()
     };
@@ -211,7 +219,8 @@ pub fn policy_errors_json(errors: &PolicyErrors) -> Value {
     json!({ "schema": "sphere.check/1", "valid": false, "errors": errors.error_count(), "diagnostics": found })
 }
 
-fn diagnostic(found: &Diagnostic) -> Value {
+/// A finding as JSON.
+pub(super) fn diagnostic(found: &Diagnostic) -> Value {
     let position = found.position();
     json!({
         "severity": found.severity.word(),

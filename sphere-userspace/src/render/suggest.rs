@@ -8,8 +8,9 @@ use std::io::{self, BufWriter, Write};
 use sphere_common::verdict::Reason;
 
 pub(super) use self::json::write_json;
-use self::policy_lines::{commented, lines, wider_lines};
+use self::policy_lines::{lines, wider_lines};
 use super::denied::remedy;
+use super::policy_lines::{comment, commented};
 use crate::policy::{GroupName, plain, wrap};
 use crate::suggest::{Change, Seen, Suggestion, Suggestions, Unsuggested, Why};
 
@@ -159,13 +160,6 @@ fn time(time: std::time::SystemTime) -> String {
 
 fn title(output: &mut impl Write, words: &str) -> io::Result<()> {
     writeln!(output, "\n# ---- {words} ----")
-}
-
-fn comment(output: &mut impl Write, words: &str) -> io::Result<()> {
-    for (index, line) in wrap(words, 2, 4).iter().enumerate() {
-        writeln!(output, "#{} {line}", if index > 0 { "  " } else { "" })?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
