@@ -111,11 +111,22 @@ fn group() -> Value {
             ("inbound", false, list(inbound(), "who may open flows to devices")),
             ("allow", false, list(allow(), "what devices may reach")),
             ("profiles", false, texts("shipped profiles by name, or profile files by path")),
+            ("manifests", false, texts("application manifests by path: what they name is allowed too")),
+            ("manifest_ports", false, manifest_ports()),
+            ("manifest_from", false, texts("prefixes that may open flows to ports of these applications")),
         ],
     );
     // Options of profiles stand under the names of these.
     group["additionalProperties"] = json!({ "type": "object", "description": "options of the profile of this name" });
     group
+}
+
+fn manifest_ports() -> Value {
+    json!({
+        "type": "object",
+        "description": "ports by host of the manifests, which name none",
+        "additionalProperties": services("protocols and ports"),
+    })
 }
 
 fn allow() -> Value {
