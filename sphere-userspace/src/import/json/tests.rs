@@ -1,3 +1,5 @@
+//! Texts with every mistake that is told, and what `serde_json` makes of the same.
+
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use proptest::strategy::Strategy as _;
@@ -135,6 +137,9 @@ proptest::proptest! {
     fn what_is_accepted_is_json_and_means_the_same(text in nearly_json()) {
         let (node, found) = read_text(&text);
         let oracle = serde_json::from_str::<Value>(&text);
+        // How large numbers may be is left to each reader (RFC 8259 section 6); here they stay as they are written.
+        let is_too_large = oracle.as_ref().is_err_and(|error| error.to_string().contains("out of range"));
+        proptest::prop_assume!(!is_too_large);
         if found.is_empty() {
             proptest::prop_assert_eq!(as_value(&node.unwrap()), oracle.unwrap(), "{}", text);
         } else {
