@@ -28,9 +28,9 @@ fn main() -> Exit {
     }
 }
 
+/// Only of standard output: a daemon that went away is another matter, and told with what led to it.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let is_pipe = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
-    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(is_pipe))
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// The error and what led to it, once.

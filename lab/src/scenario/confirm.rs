@@ -116,6 +116,12 @@ impl Trial<'_> {
         lab.kill_daemon()?;
         lab.restart(self.sphere)?;
         check(report, "and once more", false, passes(lab)?);
+        self.begin()?;
+        lab.kill_daemon()?;
+        std::fs::write(self.sphere.config(), "nonsense = 1\n")?;
+        thread::sleep(TRIAL);
+        lab.restart(self.sphere)?;
+        check(report, "after another trial, with a policy file that has a mistake", false, passes(lab)?);
         Ok(())
     }
 

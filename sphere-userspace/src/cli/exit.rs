@@ -84,7 +84,7 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     }
     let of_export = match error.downcast_ref::<ExportError>() {
         Some(ExportError::Store(error)) => Some(error),
-        Some(ExportError::NoFile { .. }) => return Exit::Usage,
+        Some(ExportError::NoFile { .. } | ExportError::OwnFile { .. }) => return Exit::Usage,
         Some(ExportError::Write { .. } | ExportError::Parquet { .. }) | None => None,
     };
     match of_export.or(error.downcast_ref::<StoreError>()) {

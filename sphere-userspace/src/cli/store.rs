@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::Exit;
 use super::filter::{Backwards, time};
 use crate::render;
-use crate::store::{self, DEFAULT_DIRECTORY, Filter};
+use crate::store::{self, DEFAULT_DIRECTORY, FileInfo, Filter};
 
 /// What is done with the store.
 #[derive(Debug, Subcommand)]
@@ -53,7 +53,7 @@ pub(super) fn run(command: StoreCommand) -> anyhow::Result<Exit> {
             let exported = store::export(&store, &filter, &parquet)?;
             let rows = exported.rows;
             render::line(&format!("{}: {rows} {}", parquet.display(), if rows == 1 { "row" } else { "rows" }))?;
-            return Ok(Exit::without(&exported.left_out));
+            Ok(Exit::without(&exported.left_out))
         }
         StoreCommand::Info { store, json } => {
             let info = store::info(&store)?;
@@ -62,7 +62,8 @@ pub(super) fn run(command: StoreCommand) -> anyhow::Result<Exit> {
             } else {
                 render::store(&info)?;
             }
+            let problem = |file: &FileInfo| Some(format!("{}: {}", file.name, file.problem?));
+            Ok(Exit::without(&info.files.iter().filter_map(problem).collect::<Vec<_>>()))
         }
     }
-    Ok(Exit::Done)
 }

@@ -98,22 +98,40 @@ pub(super) struct Policies {
     trial_ends: Option<Instant>,
     /// What the files say, until it is in force.
     begins: Option<Texts>,
+    /// Number of the policy that is kept and began in place of what the files say.
+    kept: Option<u64>,
+    /// Where they are kept.
+    place: PathBuf,
 }
 
 impl Policies {
     /// Finds out which policy begins, where the files say this one.
-    pub(super) fn open(settings: &Settings, (policy, texts): (Policy, Texts)) -> (Self, Policy) {
-        let directory = policy.daemon.history_of(&settings.pin_root);
-        let mut history = History::open(&directory, policy.daemon.keep_policies);
-        let beginning = match &mut history {
-            Ok(history) => history.begin(&texts, SystemTime::now()),
-            Err(_) => Ok(Beginning::Files),
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the files, when nothing that is kept is to begin in their place.
+    pub(super) fn open(
+        settings: &Settings,
+        read: Result<(Policy, Texts), PolicyErrors>,
+    ) -> Result<(Self, Policy), PolicyErrors> {
+        let daemon = match &read {
+            Ok((policy, _)) => policy.daemon.clone(),
+            Err(errors) => errors.daemon(),
+        };
+        let mut history = History::open(&daemon.history_of(&settings.pin_root), daemon.keep_policies);
+        let now = SystemTime::now();
+        let beginning = match (&mut history, &read) {
+            (Ok(history), Ok((_, texts))) => history.begin(texts, now),
+            (Ok(history), Err(_)) => history.begin_without(now).map(|begins| begins.unwrap_or(Beginning::Files)),
+            (Err(_), _) => Ok(Beginning::Files),
         };
         let mut policies = Self {
             config: settings.config.clone(),
+            place: daemon.history_of(&settings.pin_root),
             history: history.map_err(|error| unkept(&error)),
             trial_ends: None,
             begins: None,
+            kept: None,
         };
         let begun = match beginning {
             Ok(Beginning::Files) => None,
@@ -131,7 +149,7 @@ impl Policies {
             }
             Ok(Beginning::TrialEnded(entry)) => {
                 let number = entry.number;
-                tracing::warn!(number, "a trial ended without being confirmed: the policy before it is in force again");
+                tracing::warn!(number, "a trial ended without being confirmed: the policy before it begins");
                 policies.read(&entry)
             }
             Err(error) => {
@@ -139,10 +157,33 @@ impl Policies {
                 None
             }
         };
-        if begun.is_none() {
-            policies.begins = Some(texts);
+        match (begun, read) {
+            (Some((number, policy)), read) => {
+                for error in read.err().iter().flat_map(said) {
+                    tracing::error!("{error}");
+                }
+                policies.kept = Some(number);
+                Ok((policies, policy))
+            }
+            (None, Ok((policy, texts))) => {
+                policies.begins = Some(texts);
+                Ok((policies, policy))
+            }
+            (None, Err(errors)) => Err(errors),
         }
-        (policies, begun.unwrap_or(policy))
+    }
+
+    /// What to say of an error that keeps the policy from beginning which is kept: the file does not have it.
+    pub(super) fn about_begin(&self) -> String {
+        match self.kept {
+            Some(number) => format!(
+                "policy {number} is to begin, which was gone back to and is kept in {}; nothing was changed. Mend what is \
+                 wrong, or change {} and remove that directory",
+                self.place.display(),
+                self.config.display()
+            ),
+            None => "nothing was changed".to_owned(),
+        }
     }
 
     /// Notes that the policy that begins is in force.
@@ -171,7 +212,14 @@ impl Policies {
             return reloaded;
         }
         match self.replace(core, policy, (&texts, how.confirm_ms.map(Duration::from_millis))) {
-            Ok(took_ms) => self.applied(reloaded, took_ms),
+            Ok(took_ms) => {
+                let mut reloaded = self.applied(reloaded, took_ms);
+                if how.confirm_ms.is_some() && reloaded.trial_ms.is_none() {
+                    let words = "nothing differs from what is in force: there is nothing to try, and no trial began";
+                    reloaded.warnings.push(words.to_owned());
+                }
+                reloaded
+            }
             Err(error) => refused(core, vec![error]),
         }
     }
@@ -281,7 +329,16 @@ impl Policies {
         let history = self.history.as_ref().ok();
         let number = history.map(History::in_force).filter(|number| *number > 0);
         let trial_ms = self.trial_ends.map(|ends| millis(ends.saturating_duration_since(Instant::now())));
-        Reloaded { applied: true, number, trial_ms, took_ms, ..reloaded }
+        let mut reloaded = Reloaded { applied: true, number, trial_ms, took_ms, ..reloaded };
+        match &self.history {
+            Err(why) => reloaded.warnings.push(why.clone()),
+            Ok(history) if number.is_none() || !history.is_noted() => {
+                let place = self.place.display();
+                reloaded.warnings.push(format!("what is in force could not be noted in {place}: the log says why"));
+            }
+            Ok(_) => {}
+        }
+        reloaded
     }
 
     /// Keeps what is in force. That it cannot be kept is told, and changes nothing else.
@@ -294,8 +351,9 @@ impl Policies {
     }
 
     /// A policy that was kept; [`None`] when this program cannot read it any more.
-    fn read(&self, entry: &Entry) -> Option<Policy> {
+    fn read(&self, entry: &Entry) -> Option<(u64, Policy)> {
         policy::load_kept(&entry.config, &entry.texts)
+            .map(|policy| (entry.number, policy))
             .inspect_err(|errors| {
                 for error in said(errors) {
                     tracing::error!(number = entry.number, error, "the kept policy cannot be read: the file begins");

@@ -29,7 +29,7 @@ use crate::control::{Answer, Call, Listener, Request};
 use crate::datapath::netlink::Watch;
 use crate::datapath::{DatapathError, Kernel, Lock, Object, Pins, Survey};
 use crate::names::View;
-use crate::policy::{Policy, Texts};
+use crate::policy::{Policy, PolicyErrors, Texts};
 use crate::privilege;
 use crate::resolve::{Orders, Resolution};
 
@@ -62,7 +62,7 @@ pub struct Settings {
 /// # Errors
 ///
 /// When the policy cannot be put in force. What is in force stays in force, whatever happens.
-pub fn run(settings: &Settings, read: (Policy, Texts)) -> anyhow::Result<()> {
+pub fn run(settings: &Settings, read: Result<(Policy, Texts), PolicyErrors>) -> anyhow::Result<()> {
     let begun = Instant::now();
     privilege::check_capabilities()?;
     privilege::check_kernel()?;
@@ -70,7 +70,7 @@ pub fn run(settings: &Settings, read: (Policy, Texts)) -> anyhow::Result<()> {
     let pins = Pins::new(&settings.pin_root);
     pins.check_bpffs()?;
     let _lock = Lock::take(&settings.pin_root)?;
-    let (mut policies, policy) = Policies::open(settings, read);
+    let (mut policies, policy) = Policies::open(settings, read)?;
     tell_warnings(&policy);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
@@ -85,7 +85,7 @@ pub fn run(settings: &Settings, read: (Policy, Texts)) -> anyhow::Result<()> {
     let data_plane = kernel.origin().word();
     tracing::debug!(data_plane, "open");
     let mut core = Core::open(kernel, policy, Arc::clone(&directory))?;
-    core.begin()?;
+    core.begin().with_context(|| policies.about_begin())?;
     policies.begun();
     notify("READY=1");
     let (ports, groups) = (core.policy().interfaces.len(), core.policy().groups.len());

@@ -122,7 +122,7 @@ pub fn socket_of(pin_root: &Path) -> PathBuf {
 }
 
 fn path_of(pin_root: &Path) -> PathBuf {
-    let canonical = fs::canonicalize(pin_root).unwrap_or_else(|_| pin_root.to_owned());
+    let canonical = canonical(pin_root);
     let text = canonical.as_os_str().as_encoded_bytes();
     // FNV-1a, 64 bits. Pin roots in other mount namespaces share the name: the device number keeps them apart.
     let device = nearest_device(&canonical).to_le_bytes();
@@ -131,6 +131,15 @@ fn path_of(pin_root: &Path) -> PathBuf {
         .chain(&device)
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     Path::new(DIRECTORY).join(format!("{hash:016x}.lock"))
+}
+
+/// The path without links and relative parts, as it will be when what is missing of it is there.
+fn canonical(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let there =
+        path.ancestors().find_map(|above| Some((fs::canonicalize(above).ok()?, path.strip_prefix(above).ok()?)));
+    // An empty rest would add a slash.
+    there.map_or_else(|| path.clone(), |(above, rest)| above.join(rest).components().collect())
 }
 
 /// Device number of the file system that the path is, or would be, on.
@@ -165,6 +174,19 @@ mod tests {
         drop(held);
         assert_eq!(files(&directory), ["other"]);
         fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn a_pin_root_has_one_lock_however_it_is_named_and_before_it_is_there() {
+        let directory = std::env::temp_dir().join(format!("sphere-lock-name-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        std::os::unix::fs::symlink(&directory, directory.join("link")).unwrap();
+        let (plain, linked) = (directory.join("pins/s"), directory.join("link/pins/s"));
+        let before = (path_of(&plain), path_of(&linked));
+        fs::create_dir_all(&plain).unwrap();
+        let after = (path_of(&plain), path_of(&linked));
+        fs::remove_dir_all(&directory).unwrap();
+        assert!(before == after && before.0 == before.1, "{before:?} {after:?}");
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub enum HistoryError {
         /// What is wrong with it.
         why: String,
     },
+    /// Another daemon has it.
+    #[error("{} is where another daemon keeps its policies: name another directory as `history` in [daemon]", .0.display())]
+    Shared(PathBuf),
     /// There is no such policy.
     #[error("no policy {0} is kept: `sphere rollback --list` shows those that are")]
     Absent(u64),

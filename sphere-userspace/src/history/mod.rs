@@ -25,6 +25,9 @@ pub struct Entry {
     pub number: u64,
     /// When it was put in force first (RFC 3339).
     pub since: String,
+    /// What was in force before it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub before: Option<u64>,
     /// The policy file.
     pub config: PathBuf,
     /// The texts that it was read from.
@@ -56,9 +59,6 @@ struct State {
     schema: String,
     /// Its number; 0: none was kept yet.
     in_force: u64,
-    /// What was in force before it, unless one has gone back since.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    before: Option<u64>,
     /// A policy that was gone back from: as long as the files say it, they are not put in force again.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     gone_back_from: Option<u64>,
@@ -86,6 +86,8 @@ pub struct History {
     directory: Directory,
     state: State,
     keep: usize,
+    /// What is in force could not be kept: what was in force before it.
+    unkept_after: Option<u64>,
 }
 
 const STATE_SCHEMA: &str = "sphere.policy-state/1";
@@ -100,7 +102,7 @@ impl History {
     pub fn open(directory: &Path, keep: usize) -> Result<Self, HistoryError> {
         let directory = Directory::open(directory)?;
         let state = directory.state::<State>()?.unwrap_or_default();
-        Ok(Self { directory, state, keep })
+        Ok(Self { directory, state, keep, unkept_after: None })
     }
 
     /// What is to begin, where the files say these texts.
@@ -113,7 +115,8 @@ impl History {
         if let Some(trial) = trial {
             if trial.left(now).is_zero() {
                 let entry = self.directory.entry(trial.fallback)?;
-                self.write(State { in_force: trial.fallback, gone_back_from: Some(in_force), ..State::default() })?;
+                // It ends even where that cannot be written: then it ends again at the next start.
+                self.note(State { in_force: trial.fallback, gone_back_from: Some(in_force), ..State::default() });
                 return Ok(Beginning::TrialEnded(entry));
             }
             return Ok(Beginning::OnTrial(self.directory.entry(in_force)?, trial));
@@ -126,16 +129,49 @@ impl History {
         }
     }
 
+    /// What is to begin, where the files say nothing that could: [`None`] when they alone could.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin`].
+    pub fn begin_without(&mut self, now: SystemTime) -> Result<Option<Beginning>, HistoryError> {
+        match self.state.gone_back_from {
+            Some(_) if self.state.trial.is_none() => {
+                Ok(Some(Beginning::GoneBack(self.directory.entry(self.state.in_force)?)))
+            }
+            None if self.state.trial.is_none() => Ok(None),
+            _ => self.begin(&Texts::new(), now).map(Some),
+        }
+    }
+
     /// Notes that what the files say is in force. Gives back its number.
     ///
     /// # Errors
     ///
-    /// When it cannot be written; then nothing has changed.
+    /// When it cannot be written; then it has no number.
     pub fn take_up(&mut self, config: &Path, texts: &Texts, now: SystemTime) -> Result<u64, HistoryError> {
-        let number = self.keep_texts(config, texts, now)?;
-        self.write(State { in_force: number, before: self.before(number), ..State::default() })?;
-        self.remove_old();
-        Ok(number)
+        let before = self.last_kept();
+        let taken = self.keep_texts(config, texts, now).and_then(|number| {
+            self.write(State { in_force: number, ..State::default() })?;
+            Ok(number)
+        });
+        match taken {
+            Ok(number) => {
+                self.unkept_after = None;
+                self.remove_old();
+                Ok(number)
+            }
+            Err(error) => {
+                self.state = State { schema: STATE_SCHEMA.to_owned(), ..State::default() };
+                self.unkept_after = before;
+                Err(error)
+            }
+        }
+    }
+
+    /// The last policy in force that is kept.
+    fn last_kept(&self) -> Option<u64> {
+        Some(self.state.in_force).filter(|number| *number > 0).or(self.unkept_after)
     }
 
     /// Notes that what the files say is about to be in force on trial. Gives back its number.
@@ -154,6 +190,7 @@ impl History {
         }
         let fallback = self.state.in_force;
         if fallback == 0 {
+            // What is in force could not be kept: one could not go back to it.
             return Err(HistoryError::NothingBefore);
         }
         let number = self.keep_texts(config, texts, now)?;
@@ -161,7 +198,7 @@ impl History {
         let trial = Trial { fallback, until_ms: millis(now).saturating_add(span_ms), span_ms };
         // Nothing is to be tried where nothing differs.
         let trial = Some(trial).filter(|_| number != fallback);
-        self.write(State { in_force: number, before: self.before(number), trial, ..State::default() })?;
+        self.write(State { in_force: number, trial, ..State::default() })?;
         self.remove_old();
         Ok(number)
     }
@@ -179,36 +216,34 @@ impl History {
         Ok(self.state.in_force)
     }
 
-    /// What is before a policy that comes into force now.
-    fn before(&self, number: u64) -> Option<u64> {
-        let State { in_force, before, .. } = self.state;
-        if number == in_force { before } else { Some(in_force).filter(|in_force| *in_force > 0) }
-    }
-
     /// Goes back to a policy: this one, else that before the trial, else the one before what is in force.
     ///
     /// # Errors
     ///
-    /// When there is none, or it cannot be read or written.
+    /// When there is none, or it cannot be read. That it cannot be noted is no error: see [`Self::is_noted`].
     pub fn go_back(&mut self, to: Option<u64>) -> Result<Entry, HistoryError> {
         let in_force = self.state.in_force;
-        let elder = || self.directory.numbers().map(|all| all.into_iter().rfind(|number| *number < in_force));
         let number = match (to, self.state.trial) {
             (Some(number), _) => number,
             (None, Some(trial)) => trial.fallback,
-            (None, None) => match self.state.before {
-                Some(before) => before,
-                None => elder()?.ok_or(HistoryError::NothingBefore)?,
-            },
+            (None, None) if in_force == 0 => self.unkept_after.ok_or(HistoryError::NothingBefore)?,
+            (None, None) => self.directory.entry(in_force)?.before.ok_or(HistoryError::NothingBefore)?,
         };
         if number == in_force {
             return Err(HistoryError::InForce(number));
         }
         let entry = self.directory.entry(number)?;
         // What the files say now stays gone back from, however often one goes back.
-        let gone_back_from = self.state.gone_back_from.or(Some(in_force)).filter(|from| *from != number);
-        self.write(State { in_force: number, gone_back_from, ..State::default() })?;
+        let gone_back_from = self.state.gone_back_from.or(Some(in_force)).filter(|from| *from != number && *from > 0);
+        // Whoever goes back must not be kept from it by a disk.
+        self.note(State { in_force: number, gone_back_from, ..State::default() });
         Ok(entry)
+    }
+
+    /// Whether what is in force is noted on disk too.
+    #[must_use]
+    pub fn is_noted(&self) -> bool {
+        self.directory.state::<State>().is_ok_and(|state| state.as_ref() == Some(&self.state))
     }
 
     /// Takes back what was noted of a policy that could not be put in force.
@@ -217,7 +252,7 @@ impl History {
     ///
     /// When it cannot be written.
     pub fn undo(&mut self, noted: Noted) -> Result<(), HistoryError> {
-        self.write(noted.state)?;
+        self.note(noted.state);
         for number in self.directory.numbers()?.into_iter().filter(|number| *number > noted.last) {
             self.directory.remove(number);
         }
@@ -251,7 +286,14 @@ impl History {
     ///
     /// When they cannot be read.
     pub fn entries(&self) -> Result<Vec<Entry>, HistoryError> {
-        self.directory.numbers()?.into_iter().map(|number| self.directory.entry(number)).collect()
+        let entry = |number| match self.directory.entry(number) {
+            Ok(entry) => Some(entry),
+            Err(error) => {
+                tracing::warn!(%error, "a policy that was kept cannot be read");
+                None
+            }
+        };
+        Ok(self.directory.numbers()?.into_iter().filter_map(entry).collect())
     }
 
     /// Keeps texts, unless they are those of what is in force. Gives back their number.
@@ -264,12 +306,23 @@ impl History {
         let entry = Entry {
             schema: ENTRY_SCHEMA.to_owned(),
             number,
+            before: self.last_kept(),
             since: humantime::format_rfc3339_seconds(now).to_string(),
             config: config.to_owned(),
             texts: texts.clone(),
         };
         self.directory.put_entry(&entry)?;
         Ok(number)
+    }
+
+    /// Notes a state, on disk too where that is possible.
+    fn note(&mut self, state: State) {
+        let mut state = state;
+        STATE_SCHEMA.clone_into(&mut state.schema);
+        if let Err(error) = self.directory.put_state(&state) {
+            tracing::error!(%error, "what is in force is not noted: a daemon that starts would not know of it");
+        }
+        self.state = state;
     }
 
     fn write(&mut self, state: State) -> Result<(), HistoryError> {
@@ -282,7 +335,8 @@ impl History {
 
     /// Removes the oldest beyond those that are to be kept. What cannot be removed stays.
     fn remove_old(&self) {
-        let State { in_force, before, gone_back_from, trial, .. } = self.state;
+        let State { in_force, gone_back_from, trial, .. } = self.state;
+        let before = self.directory.entry(in_force).ok().and_then(|entry| entry.before);
         let needed = [Some(in_force), before, gone_back_from, trial.map(|trial| trial.fallback)];
         let Ok(numbers) = self.directory.numbers() else { return };
         let excess = numbers.len().saturating_sub(self.keep);

@@ -54,12 +54,14 @@ fn what_the_files_say_begins_until_one_goes_back_and_again_when_they_say_somethi
     assert_eq!((history.take("a"), history.take("a"), history.take("b")), (1, 1, 2));
     assert_eq!(history.go_back(None).unwrap().texts, texts("a"));
     assert!(matches!(history.go_back(None), Err(HistoryError::NothingBefore)));
+    drop(history);
     let mut history = place.open();
     let Beginning::GoneBack(entry) = history.begin(&texts("b"), at(0)).unwrap() else { panic!("it begins again") };
     assert_eq!(entry.texts, texts("a"));
     assert_eq!(history.begin(&texts("c"), at(0)).unwrap(), Beginning::Files);
     assert_eq!(history.take("c"), 3);
     assert_eq!(history.begin(&texts("b"), at(0)).unwrap(), Beginning::Files, "it was gone back from before");
+    assert!(history.is_noted());
     assert!(matches!(history.go_back(Some(9)), Err(HistoryError::Absent(9))));
     assert!(matches!(history.go_back(Some(3)), Err(HistoryError::InForce(3))));
     assert_eq!(history.go_back(Some(2)).unwrap().texts, texts("b"));
@@ -73,12 +75,14 @@ fn a_trial_that_is_not_confirmed_ends_in_the_policy_before_also_when_nobody_was_
     history.take("a");
     assert_eq!(history.attempt("b").unwrap(), 2);
     assert!(matches!(history.attempt("c"), Err(HistoryError::OnTrial)));
+    drop(history);
     let mut history = place.open();
     let Beginning::OnTrial(entry, trial) = history.begin(&texts("c"), at(20)).unwrap() else { panic!("no trial") };
     assert_eq!((entry.texts, trial.left(at(20))), (texts("b"), MINUTE - Duration::from_secs(20)));
     assert_eq!(trial.left(UNIX_EPOCH), MINUTE, "a clock that was set back makes it no longer");
     let Beginning::TrialEnded(entry) = history.begin(&texts("b"), at(60)).unwrap() else { panic!("still on trial") };
     assert_eq!(entry.texts, texts("a"));
+    drop(history);
     assert!(matches!(place.open().begin(&texts("b"), at(61)).unwrap(), Beginning::GoneBack(_)));
     assert!(matches!(place.open().confirm(), Err(HistoryError::NotOnTrial)));
 }
@@ -94,7 +98,7 @@ fn what_is_confirmed_stays_and_what_could_not_be_put_in_force_was_never_noted() 
     assert_eq!((history.in_force(), history.trial()), (1, None));
     history.attempt("b").unwrap();
     assert_eq!(history.confirm().unwrap(), history.in_force());
-    assert_eq!(place.open().begin(&texts("b"), at(1_000)).unwrap(), Beginning::Files);
+    assert_eq!(history.begin(&texts("b"), at(1_000)).unwrap(), Beginning::Files);
     assert_eq!(history.go_back(None).unwrap().texts, texts("a"));
 }
 
@@ -110,6 +114,56 @@ fn no_more_are_kept_than_wanted_and_those_that_are_needed_stay() {
     history.go_back(Some(3)).unwrap();
     history.attempt("f").unwrap();
     assert_eq!(numbers(&history), [3, 5, 6]);
+}
+
+#[test]
+fn going_back_again_and_again_never_leads_to_what_failed_its_trial() {
+    let place = Place::new("chain");
+    let mut history = History::open(&place.0, 9).unwrap();
+    history.take("a");
+    history.attempt("failed").unwrap();
+    assert_eq!(history.go_back(None).unwrap().texts, texts("a"));
+    history.take("b");
+    history.take("c");
+    let back: Vec<Texts> = (0..2).map(|_| history.go_back(None).unwrap().texts).collect();
+    assert_eq!(back, [texts("b"), texts("a")]);
+    assert!(matches!(history.go_back(None), Err(HistoryError::NothingBefore)));
+}
+
+#[test]
+fn a_disk_that_cannot_be_written_keeps_nobody_from_going_back() {
+    let place = Place::new("disk");
+    let mut history = place.open();
+    history.take("a");
+    history.attempt("b").unwrap();
+    // In the place of what is written: a directory, which nothing replaces.
+    fs::remove_file(place.0.join("state.json")).unwrap();
+    fs::create_dir_all(place.0.join("state.json/x")).unwrap();
+    assert_eq!(history.go_back(None).unwrap().texts, texts("a"));
+    assert!(!history.is_noted() && history.in_force() == 1);
+    assert!(history.take_up(Path::new(CONFIG), &texts("c"), at(0)).is_err());
+    assert_eq!((history.in_force(), history.go_back(None).unwrap().texts), (0, texts("a")));
+}
+
+#[test]
+fn where_the_files_say_nothing_a_trial_and_what_was_gone_back_to_begin() {
+    let place = Place::new("nothing");
+    let mut history = place.open();
+    history.take("a");
+    assert_eq!(history.begin_without(at(0)).unwrap(), None);
+    history.attempt("b").unwrap();
+    assert!(matches!(history.begin_without(at(1)).unwrap(), Some(Beginning::OnTrial(..))));
+    assert!(matches!(history.begin_without(at(60)).unwrap(), Some(Beginning::TrialEnded(_))));
+    assert!(matches!(history.begin_without(at(61)).unwrap(), Some(Beginning::GoneBack(_))));
+}
+
+#[test]
+fn a_directory_has_one_owner() {
+    let place = Place::new("owner");
+    let history = place.open();
+    assert!(matches!(History::open(&place.0, 3), Err(HistoryError::Shared(_))));
+    drop(history);
+    drop(place.open());
 }
 
 #[test]

@@ -13,7 +13,10 @@ pub(super) fn of(denial: &Denial, reason: Reason, group: &str) -> String {
     let (peer, service) = (denial.peer, denial.service_text());
     let goal = denial.name.clone().unwrap_or_else(|| peer.to_string());
     match reason {
-        Reason::Resolver | Reason::EncryptedDns => {
+        Reason::EncryptedDns => format!(
+            "allow \"{service}\" at {goal} in a [[group.allow]] of group {group}, or have the device ask at port 53"
+        ),
+        Reason::Resolver => {
             format!("add \"{peer}\" to `resolvers` of group {group}, or have DHCP name a resolver that is there")
         }
         Reason::QueryName => format!("allow {goal} in a [[group.allow]] of group {group}"),

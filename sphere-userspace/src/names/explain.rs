@@ -175,6 +175,7 @@ pub fn explain(query: &Query, view: &View, inspection: &Inspection) -> Explanati
         if group.is_some() { (Vec::new(), addresses) } else { (gateway.ports(probe), BTreeSet::new()) };
     let flows = inspection.flows.iter().filter(|flow| flow.device == query.device && addresses.contains(&flow.peer));
     let name = query.target.as_ref().err();
+    let history = history(view, inspection, &addresses);
     Explanation {
         schema: "sphere.explain/1",
         device: query.device,
@@ -182,8 +183,14 @@ pub fn explain(query: &Query, view: &View, inspection: &Inspection) -> Explanati
         ports,
         name: name.map(ToString::to_string),
         may_ask: name.zip(group).map(|(name, group)| crate::reconcile::allows(&inspection.tables, group, name)),
-        verdicts: addresses.iter().flat_map(|address| gateway.verdicts(*address, query.service)).collect(),
-        history: history(view, inspection, &addresses),
+        verdicts: addresses
+            .iter()
+            .flat_map(|address| {
+                let is_named = name.is_some() || history.iter().any(|line| line.address == *address);
+                gateway.verdicts((*address, is_named), query.service)
+            })
+            .collect(),
+        history,
         flows: flows.count(),
         group: group.and_then(|number| inspection.group(number)),
     }

@@ -103,8 +103,12 @@ impl<'a> Gateway<'a> {
         all.filter(|address| address.is_ipv4() == self.device.is_ipv4()).collect()
     }
 
-    /// Verdicts of the service that is asked for, or of those that are open there, or of the usual ones.
-    pub(super) fn verdicts(&mut self, address: IpAddr, service: Option<(u8, u16)>) -> Vec<VerdictLine> {
+    /// Verdicts at an address, to which names lead or not: of the service that is asked for, or of those that are open there, or of the usual ones.
+    pub(super) fn verdicts(
+        &mut self,
+        (address, is_named): (IpAddr, bool),
+        service: Option<(u8, u16)>,
+    ) -> Vec<VerdictLine> {
         let services = service.map_or_else(|| self.services(address), |service| BTreeSet::from([service]));
         let mut lines = Vec::new();
         for service in services {
@@ -116,7 +120,7 @@ impl<'a> Gateway<'a> {
                 reason: reason.word(),
                 explanation: reason.sentence(),
                 rule: if verdict == Verdict::Pass { self.inspection.rule(rule) } else { None },
-                remedy: if reason == Reason::Destination { Special::of(address).map(Special::remedy) } else { None },
+                remedy: Special::of(address).filter(|_| is_named && reason == Reason::Destination).map(Special::remedy),
             });
         }
         lines
@@ -163,6 +167,7 @@ mod tests {
     use sphere_common::abi::{GroupLabel, Port, Subnet4, SubnetValue, port_flags};
 
     use super::*;
+    use crate::names::view::{LeaseView, NameView};
     use crate::names::{Query, explain};
     use crate::reconcile::{Clock, Installed, Moment};
 
@@ -209,13 +214,27 @@ mod tests {
 
     #[test]
     fn of_an_address_that_answers_do_not_open_it_says_what_would_have_to_change() {
+        let lease = |address: &str| LeaseView {
+            address: address.parse().unwrap(),
+            group: None,
+            source: "polled".to_owned(),
+            device: None,
+            since_ms: 0,
+            renewed_ms: 0,
+            live_until_ms: 1_000,
+            ends_ms: 1_000,
+        };
+        let leases = ["192.168.7.1", "240.0.0.1", "20.0.0.1"].map(lease).to_vec();
+        let known = NameView { leases, ..NameView::default() };
+        let view = View { names: BTreeMap::from([("a.example".to_owned(), known)]), ..View::default() };
         let remedy = |target: &str| {
             let query = Query::parse("10.20.0.5".parse().unwrap(), target).unwrap();
-            explain(&query, &View::default(), &gateway()).verdicts[0].remedy.clone().unwrap_or_default()
+            explain(&query, &view, &gateway()).verdicts[0].remedy.clone().unwrap_or_default()
         };
         assert!(remedy("192.168.7.1:443").contains("`allow_private = true`"), "{}", remedy("192.168.7.1:443"));
         assert!(remedy("240.0.0.1:443").contains("no answer opens a reserved address"), "{}", remedy("240.0.0.1:443"));
         assert_eq!(remedy("20.0.0.1:443"), "");
+        assert_eq!(remedy("192.168.7.2:443"), "", "no name leads there");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use annotate_snippets::{Level, Renderer, renderer::DecorStyle};
 
 use super::{
     excerpt,
+    settings::DaemonSettings,
     wrap::{plain, wrap},
 };
 
@@ -222,6 +223,8 @@ impl fmt::Display for Diagnostic {
 pub struct PolicyErrors {
     diagnostics: Vec<Diagnostic>,
     errors: usize,
+    /// What `[daemon]` says, as far as it could be read.
+    daemon: DaemonSettings,
 }
 
 /// Findings that are kept of one policy: nobody reads on, and a file of nothing but errors has a hundred thousand.
@@ -234,7 +237,19 @@ impl PolicyErrors {
         sort(&mut diagnostics);
         let errors = diagnostics.iter().filter(|found| found.severity == Severity::Error).count();
         diagnostics.truncate(MOST);
-        Self { diagnostics, errors }
+        Self { diagnostics, errors, daemon: DaemonSettings::default() }
+    }
+
+    /// The same, of a policy whose `[daemon]` could be read.
+    #[must_use]
+    pub(super) fn with_daemon(self, daemon: DaemonSettings) -> Self {
+        Self { daemon, ..self }
+    }
+
+    /// What `[daemon]` says, as far as it could be read: where the policies are kept of which one may begin instead.
+    #[must_use]
+    pub fn daemon(&self) -> DaemonSettings {
+        self.daemon.clone()
     }
 
     /// What was found, as much as is kept.

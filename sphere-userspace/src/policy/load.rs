@@ -117,7 +117,7 @@ fn read(source: &Arc<Source>, mut library: Library<'_>) -> Result<Policy, Policy
     }
     let mut diagnostics = findings.into_diagnostics();
     if diagnostics.iter().any(|found| found.severity == Severity::Error) {
-        return Err(PolicyErrors::new(diagnostics));
+        return Err(PolicyErrors::new(diagnostics).with_daemon(policy.daemon));
     }
     diagnostic::sort(&mut diagnostics);
     policy.warnings = diagnostics;

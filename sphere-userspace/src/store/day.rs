@@ -115,6 +115,12 @@ impl FileName {
     }
 }
 
+/// Whether a file of this name, or what SQLite keeps beside it, is one of the store.
+pub(super) fn is_of_the_store(name: &str) -> bool {
+    let plain = BESIDE.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    FileName::parse(plain).is_some()
+}
+
 /// The files in a directory, the oldest first.
 pub(super) fn files(directory: &Path) -> Result<Vec<FileName>, StoreError> {
     let listed = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);

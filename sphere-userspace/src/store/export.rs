@@ -17,7 +17,7 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 
 use super::records::{Record, each_record};
-use super::{Filter, StoreError};
+use super::{Filter, StoreError, day};
 
 /// Rows of a row group.
 const GROUP_ROWS: usize = 65_536;
@@ -63,6 +63,12 @@ pub enum ExportError {
         /// Why.
         source: ParquetError,
     },
+    /// It would be in the place of one of the store's own.
+    #[error("{} is a file of the store itself: name another one", path.display())]
+    OwnFile {
+        /// The file.
+        path: PathBuf,
+    },
     /// There is something else in the place of the file.
     #[error("{} is there and no file: name another one", path.display())]
     NoFile {
@@ -90,6 +96,13 @@ pub fn export(directory: &Path, filter: &Filter, path: &Path) -> Result<Exported
     // Of a link it is asked itself, not what it leads to.
     if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
         return Err(ExportError::NoFile { path: path.to_owned() });
+    }
+    let file_name = path.file_name().and_then(|name| name.to_str());
+    let place = path
+        .parent()
+        .and_then(|parent| fs::canonicalize(if parent == Path::new("") { Path::new(".") } else { parent }).ok());
+    if file_name.is_some_and(day::is_of_the_store) && place.is_some() && place == fs::canonicalize(directory).ok() {
+        return Err(ExportError::OwnFile { path: path.to_owned() });
     }
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(format!(".{}.part", std::process::id()));

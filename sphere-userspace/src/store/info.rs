@@ -67,7 +67,9 @@ pub fn info(directory: &Path) -> std::result::Result<StoreInfo, StoreError> {
             Ok(file) => files.push(file),
             // It went since the directory was read.
             Err(_) if !path.exists() => {}
-            Err(error) if error.is_of_one_file() => files.push(FileInfo { problem: Some(error.word()), ..empty }),
+            Err(error) if error.is_of_one_file() || matches!(error, StoreError::File { .. }) => {
+                files.push(FileInfo { problem: Some(error.word()), ..empty });
+            }
             Err(error) => return Err(error),
         }
     }

@@ -48,7 +48,9 @@ fn what_is_no_file_of_the_store_is_left_out_and_told_of() {
     let exported = store(&["export", "--parquet", parquet.to_str().unwrap()], &place);
     assert_eq!(exported.status.code(), Some(7), "{exported:?}");
     assert!(text(&exported.stdout).contains("1 row"), "{exported:?}");
-    let info: Value = serde_json::from_slice(&store(&["info", "--json"], &place).stdout).unwrap();
+    let info = store(&["info", "--json"], &place);
+    assert_eq!(info.status.code(), Some(7), "{info:?}");
+    let info: Value = serde_json::from_slice(&info.stdout).unwrap();
     let problems: Vec<_> = info["files"].as_array().unwrap().iter().map(|file| file["problem"].as_str()).collect();
     let foreign = Some("foreign");
     let expected = [foreign, foreign, foreign, foreign, Some("damaged"), foreign, Some("other version"), None];
@@ -115,6 +117,10 @@ fn an_export_replaces_files_only() {
         let output = store(&["export", "--parquet", other.to_str().unwrap()], &place);
         assert!(output.status.code() == Some(2) && text(&output.stderr).contains("no file"), "{output:?}");
     }
+    let own = fs::read_dir(&place.0).unwrap().map(|entry| entry.unwrap().path());
+    let own = own.into_iter().find(|path| path.extension().is_some_and(|end| end == "sqlite")).unwrap();
+    let output = store(&["export", "--parquet", own.to_str().unwrap()], &place);
+    assert!(output.status.code() == Some(2) && text(&output.stderr).contains("store itself"), "{output:?}");
     assert_eq!(fs::read_to_string(&link).unwrap(), "what was there");
     assert!(store(&["export", "--parquet", file.to_str().unwrap()], &place).status.success());
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
