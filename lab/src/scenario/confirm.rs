@@ -118,7 +118,7 @@ impl Trial<'_> {
         check(report, "and once more", false, passes(lab)?);
         self.begin()?;
         lab.kill_daemon()?;
-        std::fs::write(self.sphere.config(), "nonsense = 1\n")?;
+        std::fs::write(self.sphere.config(), self.wider.render() + "\nnonsense = 1\n")?;
         thread::sleep(TRIAL);
         lab.restart(self.sphere)?;
         check(report, "after another trial, with a policy file that has a mistake", false, passes(lab)?);
