@@ -1,6 +1,6 @@
 //! Files of other makers become parts of a policy: what they ask for, and what only the operator can say.
 //!
-//! Place in the data flow: text → [`json`] (values with places) → the reader of the format → [`Imported`], rules of the
+//! Place in the data flow: text → `json` (values with places) → the reader of the format → [`Imported`], rules of the
 //! policy's own types, for `sphere import` to print or for a policy that names the file to take up. Pure but for
 //! [`read_file`]. Invariants: what a file does not say is never made up (a rule without services is one whose port the
 //! operator has to say), a file with a mistake gives nothing at all, and no text makes a reader panic.
