@@ -40,12 +40,7 @@ impl Directory {
 
     /// The state; [`None`] when none was written yet.
     pub(super) fn state<T: DeserializeOwned>(&self) -> Result<Option<T>, HistoryError> {
-        let path = self.path.join(STATE);
-        match bytes(&path) {
-            Ok(bytes) => read(&path, &bytes).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed("read", &path)(error)),
-        }
+        state_in(&self.path)
     }
 
     pub(super) fn put_state(&self, state: &impl Serialize) -> Result<(), HistoryError> {
@@ -93,6 +88,16 @@ impl Directory {
             File::open(&self.path)?.sync_all()
         };
         write().map_err(failed("write", &path))
+    }
+}
+
+/// The state in a directory; [`None`] when there is none.
+pub(super) fn state_in<T: DeserializeOwned>(directory: &Path) -> Result<Option<T>, HistoryError> {
+    let path = directory.join(STATE);
+    match bytes(&path) {
+        Ok(bytes) => read(&path, &bytes).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("read", &path)(error)),
     }
 }
 

@@ -105,6 +105,13 @@ impl History {
         Ok(Self { directory, state, keep, unkept_after: None })
     }
 
+    /// Whether something else may begin than what the files say: a look that takes no lock and changes nothing.
+    #[must_use]
+    pub fn has_other_beginning(directory: &Path) -> bool {
+        let state = files::state_in::<State>(directory).ok().flatten();
+        state.is_some_and(|state| state.trial.is_some() || state.gone_back_from.is_some())
+    }
+
     /// What is to begin, where the files say these texts.
     ///
     /// # Errors
