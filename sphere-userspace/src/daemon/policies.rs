@@ -121,8 +121,7 @@ impl Policies {
         let mut history = History::open(&daemon.history_of(&settings.pin_root), daemon.keep_policies);
         let now = SystemTime::now();
         let beginning = match (&mut history, &read) {
-            (Ok(history), Ok((_, texts))) => history.begin(texts, now),
-            (Ok(history), Err(_)) => history.begin_without(now).map(|begins| begins.unwrap_or(Beginning::Files)),
+            (Ok(history), read) => history.begin(read.as_ref().ok().map(|(_, texts)| texts), now),
             (Err(_), _) => Ok(Beginning::Files),
         };
         let mut policies = Self {
@@ -198,15 +197,23 @@ impl Policies {
         self.trial_ends
     }
 
-    /// Puts the policy in force that was read again; the old one stays when that is not possible.
-    pub(super) fn take_over<D: Datapath>(&mut self, read: Read, core: &mut Core<D>, how: Reading) -> Reloaded {
+    /// Puts the policy in force that was read again; the old one stays when that is not possible. The two are compared for
+    /// who asked and says how; a signal has nobody who reads on.
+    pub(super) fn take_over<D: Datapath>(
+        &mut self,
+        read: Read,
+        core: &mut Core<D>,
+        asked: Option<Reading>,
+    ) -> Reloaded {
+        let how = asked.unwrap_or_default();
         let read = read.unwrap_or_else(|| Err(vec!["reading the policy failed: the log says more".to_owned()]));
         let (policy, texts) = match read {
             Ok(read) => read,
             Err(errors) if how.dry_run => return Reloaded::refused(errors),
             Err(errors) => return refused(core, errors),
         };
-        let mut reloaded = Reloaded::new(difference(core.policy(), &policy));
+        let difference = asked.map(|_| difference(core.policy(), &policy)).unwrap_or_default();
+        let mut reloaded = Reloaded::new(difference);
         reloaded.warnings = policy.warnings.iter().map(ToString::to_string).collect();
         if how.dry_run {
             return reloaded;

@@ -86,8 +86,9 @@ pub fn run(settings: &Settings, read: Result<(Policy, Texts), PolicyErrors>) -> 
     tracing::debug!(data_plane, "open");
     let mut core = Core::open(kernel, policy, Arc::clone(&directory))?;
     core.begin().with_context(|| policies.about_begin())?;
-    policies.begun();
     notify("READY=1");
+    // Whoever waits for enforcement does not wait for a disk.
+    policies.begun();
     let (ports, groups) = (core.policy().interfaces.len(), core.policy().groups.len());
     tracing::info!(ports, groups, data_plane, after = %format_args!("{:.1?}", begun.elapsed()), "enforcing");
 
@@ -245,7 +246,7 @@ async fn attend(
             }
             Some(read) = reload.done() => {
                 let (how, answer) = reloading.take().unzip();
-                let reloaded = policies.take_over(read, core, how.unwrap_or_default());
+                let reloaded = policies.take_over(read, core, how);
                 follow(core, &reloaded, (orders, &mut wakers.ears));
                 answer_with(answer, &reloaded);
                 if std::mem::take(&mut is_announced) {

@@ -54,7 +54,7 @@ impl Trial {
 }
 
 /// Which policy is in force.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct State {
     schema: String,
     /// Its number; 0: none was kept yet.
@@ -65,6 +65,13 @@ struct State {
     /// Absent: what is in force stays.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     trial: Option<Trial>,
+}
+
+impl State {
+    /// Nothing was kept yet.
+    fn new() -> Self {
+        Self { schema: STATE_SCHEMA.to_owned(), in_force: 0, gone_back_from: None, trial: None }
+    }
 }
 
 /// What begins when the daemon starts.
@@ -86,6 +93,8 @@ pub struct History {
     directory: Directory,
     state: State,
     keep: usize,
+    /// Whether the state is on disk too.
+    is_noted: bool,
     /// What is in force could not be kept: what was in force before it.
     unkept_after: Option<u64>,
 }
@@ -101,8 +110,8 @@ impl History {
     /// When it cannot be made or read.
     pub fn open(directory: &Path, keep: usize) -> Result<Self, HistoryError> {
         let directory = Directory::open(directory)?;
-        let state = directory.state::<State>()?.unwrap_or_default();
-        Ok(Self { directory, state, keep, unkept_after: None })
+        let state = directory.state::<State>()?.unwrap_or_else(State::new);
+        Ok(Self { directory, state, keep, is_noted: true, unkept_after: None })
     }
 
     /// Whether something else may begin than what the files say: a look that takes no lock and changes nothing.
@@ -112,42 +121,26 @@ impl History {
         state.is_some_and(|state| state.trial.is_some() || state.gone_back_from.is_some())
     }
 
-    /// What is to begin, where the files say these texts.
+    /// What is to begin, where the files say these texts, or nothing that could.
     ///
     /// # Errors
     ///
-    /// When what is kept cannot be read or written.
-    pub fn begin(&mut self, texts: &Texts, now: SystemTime) -> Result<Beginning, HistoryError> {
+    /// When what is kept cannot be read.
+    pub fn begin(&mut self, texts: Option<&Texts>, now: SystemTime) -> Result<Beginning, HistoryError> {
         let State { in_force, gone_back_from, trial, .. } = self.state;
         if let Some(trial) = trial {
             if trial.left(now).is_zero() {
                 let entry = self.directory.entry(trial.fallback)?;
                 // It ends even where that cannot be written: then it ends again at the next start.
-                self.note(State { in_force: trial.fallback, gone_back_from: Some(in_force), ..State::default() });
+                self.note(State { in_force: trial.fallback, gone_back_from: Some(in_force), ..State::new() });
                 return Ok(Beginning::TrialEnded(entry));
             }
             return Ok(Beginning::OnTrial(self.directory.entry(in_force)?, trial));
         }
-        match gone_back_from {
-            Some(number) if self.directory.entry(number)?.texts == *texts => {
-                Ok(Beginning::GoneBack(self.directory.entry(in_force)?))
-            }
-            _ => Ok(Beginning::Files),
-        }
-    }
-
-    /// What is to begin, where the files say nothing that could: [`None`] when they alone could.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::begin`].
-    pub fn begin_without(&mut self, now: SystemTime) -> Result<Option<Beginning>, HistoryError> {
-        match self.state.gone_back_from {
-            Some(_) if self.state.trial.is_none() => {
-                Ok(Some(Beginning::GoneBack(self.directory.entry(self.state.in_force)?)))
-            }
-            None if self.state.trial.is_none() => Ok(None),
-            _ => self.begin(&Texts::new(), now).map(Some),
+        let Some(number) = gone_back_from else { return Ok(Beginning::Files) };
+        match texts {
+            Some(texts) if self.directory.entry(number)?.texts != *texts => Ok(Beginning::Files),
+            _ => Ok(Beginning::GoneBack(self.directory.entry(in_force)?)),
         }
     }
 
@@ -159,7 +152,11 @@ impl History {
     pub fn take_up(&mut self, config: &Path, texts: &Texts, now: SystemTime) -> Result<u64, HistoryError> {
         let before = self.last_kept();
         let taken = self.keep_texts(config, texts, now).and_then(|number| {
-            self.write(State { in_force: number, ..State::default() })?;
+            let state = State { in_force: number, ..State::new() };
+            // Most starts find what is noted already.
+            if state != self.state {
+                self.write(state)?;
+            }
             Ok(number)
         });
         match taken {
@@ -169,7 +166,7 @@ impl History {
                 Ok(number)
             }
             Err(error) => {
-                self.state = State { schema: STATE_SCHEMA.to_owned(), ..State::default() };
+                (self.state, self.is_noted) = (State::new(), false);
                 self.unkept_after = before;
                 Err(error)
             }
@@ -205,7 +202,7 @@ impl History {
         let trial = Trial { fallback, until_ms: millis(now).saturating_add(span_ms), span_ms };
         // Nothing is to be tried where nothing differs.
         let trial = Some(trial).filter(|_| number != fallback);
-        self.write(State { in_force: number, trial, ..State::default() })?;
+        self.write(State { in_force: number, trial, ..State::new() })?;
         self.remove_old();
         Ok(number)
     }
@@ -243,14 +240,14 @@ impl History {
         // What the files say now stays gone back from, however often one goes back.
         let gone_back_from = self.state.gone_back_from.or(Some(in_force)).filter(|from| *from != number && *from > 0);
         // Whoever goes back must not be kept from it by a disk.
-        self.note(State { in_force: number, gone_back_from, ..State::default() });
+        self.note(State { in_force: number, gone_back_from, ..State::new() });
         Ok(entry)
     }
 
     /// Whether what is in force is noted on disk too.
     #[must_use]
-    pub fn is_noted(&self) -> bool {
-        self.directory.state::<State>().is_ok_and(|state| state.as_ref() == Some(&self.state))
+    pub const fn is_noted(&self) -> bool {
+        self.is_noted
     }
 
     /// Takes back what was noted of a policy that could not be put in force.
@@ -324,19 +321,15 @@ impl History {
 
     /// Notes a state, on disk too where that is possible.
     fn note(&mut self, state: State) {
-        let mut state = state;
-        STATE_SCHEMA.clone_into(&mut state.schema);
-        if let Err(error) = self.directory.put_state(&state) {
+        if let Err(error) = self.write(state.clone()) {
             tracing::error!(%error, "what is in force is not noted: a daemon that starts would not know of it");
+            (self.state, self.is_noted) = (state, false);
         }
-        self.state = state;
     }
 
     fn write(&mut self, state: State) -> Result<(), HistoryError> {
-        let mut state = state;
-        STATE_SCHEMA.clone_into(&mut state.schema);
         self.directory.put_state(&state)?;
-        self.state = state;
+        (self.state, self.is_noted) = (state, true);
         Ok(())
     }
 

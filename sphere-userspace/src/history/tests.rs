@@ -50,17 +50,19 @@ impl History {
 fn what_the_files_say_begins_until_one_goes_back_and_again_when_they_say_something_else() {
     let place = Place::new("back");
     let mut history = place.open();
-    assert_eq!(history.begin(&texts("a"), at(0)).unwrap(), Beginning::Files);
+    assert_eq!(history.begin(Some(&texts("a")), at(0)).unwrap(), Beginning::Files);
     assert_eq!((history.take("a"), history.take("a"), history.take("b")), (1, 1, 2));
     assert_eq!(history.go_back(None).unwrap().texts, texts("a"));
     assert!(matches!(history.go_back(None), Err(HistoryError::NothingBefore)));
     drop(history);
     let mut history = place.open();
-    let Beginning::GoneBack(entry) = history.begin(&texts("b"), at(0)).unwrap() else { panic!("it begins again") };
+    let Beginning::GoneBack(entry) = history.begin(Some(&texts("b")), at(0)).unwrap() else {
+        panic!("it begins again")
+    };
     assert_eq!(entry.texts, texts("a"));
-    assert_eq!(history.begin(&texts("c"), at(0)).unwrap(), Beginning::Files);
+    assert_eq!(history.begin(Some(&texts("c")), at(0)).unwrap(), Beginning::Files);
     assert_eq!(history.take("c"), 3);
-    assert_eq!(history.begin(&texts("b"), at(0)).unwrap(), Beginning::Files, "it was gone back from before");
+    assert_eq!(history.begin(Some(&texts("b")), at(0)).unwrap(), Beginning::Files, "it was gone back from before");
     assert!(history.is_noted());
     assert!(matches!(history.go_back(Some(9)), Err(HistoryError::Absent(9))));
     assert!(matches!(history.go_back(Some(3)), Err(HistoryError::InForce(3))));
@@ -77,13 +79,17 @@ fn a_trial_that_is_not_confirmed_ends_in_the_policy_before_also_when_nobody_was_
     assert!(matches!(history.attempt("c"), Err(HistoryError::OnTrial)));
     drop(history);
     let mut history = place.open();
-    let Beginning::OnTrial(entry, trial) = history.begin(&texts("c"), at(20)).unwrap() else { panic!("no trial") };
+    let Beginning::OnTrial(entry, trial) = history.begin(Some(&texts("c")), at(20)).unwrap() else {
+        panic!("no trial")
+    };
     assert_eq!((entry.texts, trial.left(at(20))), (texts("b"), MINUTE - Duration::from_secs(20)));
     assert_eq!(trial.left(UNIX_EPOCH), MINUTE, "a clock that was set back makes it no longer");
-    let Beginning::TrialEnded(entry) = history.begin(&texts("b"), at(60)).unwrap() else { panic!("still on trial") };
+    let Beginning::TrialEnded(entry) = history.begin(Some(&texts("b")), at(60)).unwrap() else {
+        panic!("still on trial")
+    };
     assert_eq!(entry.texts, texts("a"));
     drop(history);
-    assert!(matches!(place.open().begin(&texts("b"), at(61)).unwrap(), Beginning::GoneBack(_)));
+    assert!(matches!(place.open().begin(Some(&texts("b")), at(61)).unwrap(), Beginning::GoneBack(_)));
     assert!(matches!(place.open().confirm(), Err(HistoryError::NotOnTrial)));
 }
 
@@ -98,7 +104,7 @@ fn what_is_confirmed_stays_and_what_could_not_be_put_in_force_was_never_noted() 
     assert_eq!((history.in_force(), history.trial()), (1, None));
     history.attempt("b").unwrap();
     assert_eq!(history.confirm().unwrap(), history.in_force());
-    assert_eq!(history.begin(&texts("b"), at(1_000)).unwrap(), Beginning::Files);
+    assert_eq!(history.begin(Some(&texts("b")), at(1_000)).unwrap(), Beginning::Files);
     assert_eq!(history.go_back(None).unwrap().texts, texts("a"));
 }
 
@@ -150,11 +156,11 @@ fn where_the_files_say_nothing_a_trial_and_what_was_gone_back_to_begin() {
     let place = Place::new("nothing");
     let mut history = place.open();
     history.take("a");
-    assert_eq!(history.begin_without(at(0)).unwrap(), None);
+    assert_eq!(history.begin(None, at(0)).unwrap(), Beginning::Files);
     history.attempt("b").unwrap();
-    assert!(matches!(history.begin_without(at(1)).unwrap(), Some(Beginning::OnTrial(..))));
-    assert!(matches!(history.begin_without(at(60)).unwrap(), Some(Beginning::TrialEnded(_))));
-    assert!(matches!(history.begin_without(at(61)).unwrap(), Some(Beginning::GoneBack(_))));
+    assert!(matches!(history.begin(None, at(1)).unwrap(), Beginning::OnTrial(..)));
+    assert!(matches!(history.begin(None, at(60)).unwrap(), Beginning::TrialEnded(_)));
+    assert!(matches!(history.begin(None, at(61)).unwrap(), Beginning::GoneBack(_)));
 }
 
 #[test]
