@@ -82,6 +82,11 @@ impl Finding {
         Self { area, state: State::Ok, what: what.into(), remedy: None }
     }
 
+    /// It could not be looked at.
+    pub(super) fn unknown(area: Area, what: impl Into<String>) -> Self {
+        Self { area, state: State::Unknown, what: what.into(), remedy: None }
+    }
+
     /// It is not.
     pub(super) fn new(area: Area, state: State, what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { area, state, what: what.into(), remedy: Some(remedy.into()) }

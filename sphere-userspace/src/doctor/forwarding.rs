@@ -40,7 +40,7 @@ fn of_forwarding(family: &str, value: Option<&str>, key: &str) -> Finding {
             format!("sysctl -w {key}=1"),
         ),
         Some(_) => Finding::ok(Area::Forwarding, format!("{family} is forwarded")),
-        None => unknown(format!("whether {family} is forwarded cannot be read")),
+        None => Finding::unknown(Area::Forwarding, format!("whether {family} is forwarded cannot be read")),
     }
 }
 
@@ -53,9 +53,10 @@ fn of_translation(nft: Option<&str>, iptables: Option<&str>) -> Finding {
             || text.contains("-j SNAT")
     };
     match (nft, iptables) {
-        (None, None) => {
-            unknown("address translation is not looked at: neither `nft` nor `iptables-save` tells of it".to_owned())
-        }
+        (None, None) => Finding::unknown(
+            Area::Forwarding,
+            "address translation is not looked at: neither `nft` nor `iptables-save` tells of it".to_owned(),
+        ),
         (nft, iptables) if nft.is_some_and(is_there) || iptables.is_some_and(is_there) => {
             Finding::ok(Area::Forwarding, "there is a rule that translates source addresses")
         }
@@ -95,10 +96,6 @@ fn of_flowtables(nft: Option<&str>, ports: &[&str]) -> Vec<Finding> {
         }
     }
     findings
-}
-
-fn unknown(what: String) -> Finding {
-    Finding { area: Area::Forwarding, state: State::Unknown, what, remedy: None }
 }
 
 #[cfg(test)]

@@ -62,12 +62,7 @@ fn of_jit(value: Option<&str>) -> Finding {
             "sysctl -w net.core.bpf_jit_enable=1",
         ),
         Some(_) => Finding::ok(Area::Kernel, "programs are compiled (bpf_jit_enable)"),
-        None => Finding {
-            area: Area::Kernel,
-            state: State::Unknown,
-            what: "whether programs are compiled cannot be read".to_owned(),
-            remedy: None,
-        },
+        None => Finding::unknown(Area::Kernel, "whether programs are compiled cannot be read"),
     }
 }
 
@@ -80,12 +75,7 @@ fn of_clock(synchronized: std::io::Result<bool>) -> Finding {
             "the kernel does not know its clock to be right: records and the store are dated by it",
             "start an NTP client: systemctl enable --now systemd-timesyncd, or install chrony",
         ),
-        Err(error) => Finding {
-            area: Area::Clock,
-            state: State::Unknown,
-            what: format!("the clock's state cannot be read: {error}"),
-            remedy: None,
-        },
+        Err(error) => Finding::unknown(Area::Clock, format!("the clock's state cannot be read: {error}")),
     }
 }
 

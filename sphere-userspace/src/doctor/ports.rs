@@ -55,12 +55,10 @@ fn of_port(name: &str, attach: AttachMode) -> Vec<Finding> {
     let mut findings = vec![of_state(name, &read("operstate")), of_driver(name, driver.as_deref(), attach)];
     match said("ethtool", &["-k", name]) {
         Some(features) => findings.extend(of_features(name, &features)),
-        None => findings.push(Finding {
-            area: Area::Ports,
-            state: State::Unknown,
-            what: format!("{name}: offloads are not looked at, for `ethtool` is not installed"),
-            remedy: None,
-        }),
+        None => {
+            let what = format!("{name}: offloads are not looked at, for `ethtool` is not installed");
+            findings.push(Finding::unknown(Area::Ports, what));
+        }
     }
     findings
 }
@@ -80,7 +78,7 @@ fn of_state(name: &str, state: &str) -> Finding {
 fn of_driver(name: &str, driver: Option<&str>, attach: AttachMode) -> Finding {
     let Some(driver) = driver else {
         let what = format!("{name}: its driver has no name; native XDP is tried, else tc is used");
-        return Finding { area: Area::Ports, state: State::Unknown, what, remedy: None };
+        return Finding::unknown(Area::Ports, what);
     };
     if NATIVE.contains(&driver) {
         return Finding::ok(Area::Ports, format!("{name}: driver {driver} has native XDP"));

@@ -130,7 +130,7 @@ async fn endpoints(policy: &Policy, names: Names) -> Vec<Finding> {
     let mut findings: Vec<Finding> = found.into_values().flatten().collect();
     if count > MOST {
         let what = format!("{} more names are not looked at", count - MOST);
-        findings.push(Finding { area: Area::Endpoints, state: State::Unknown, what, remedy: None });
+        findings.push(Finding::unknown(Area::Endpoints, what));
     }
     findings
 }
