@@ -14,14 +14,19 @@ use crate::ladder::{Question, Shared};
 pub(super) fn take_sample(ladder: &Shared, sample: &[u8]) {
     let Ok((event, _)) = Event::read_from_prefix(sample) else { return };
     let is_of_device = event.direction == Direction::Ingress as u8 && event.group != NO_GROUP;
-    let mac = audit::device_mac(&event).and_then(|mac| mac.try_into().ok());
-    if let Some(mac) = mac.filter(|_| is_of_device) {
-        let (device, at_ms) = (address(event.device), event.monotonic_ns / 1_000_000);
-        ladder.with(|ladder| ladder.meet((device, event.group), mac, at_ms));
+    let mac = audit::device_mac(&event).and_then(|mac| mac.try_into().ok()).filter(|_| is_of_device);
+    let question = question(&event);
+    if mac.is_none() && question.is_none() {
+        return;
     }
-    if let Some(question) = question(&event) {
-        ladder.with(|ladder| ladder.refuse(&question));
-    }
+    ladder.with(|ladder| {
+        if let Some(mac) = mac {
+            ladder.meet((address(event.device), event.group), mac, event.monotonic_ns / 1_000_000);
+        }
+        if let Some(question) = question {
+            ladder.refuse(&question);
+        }
+    });
 }
 
 /// The refused question that a sample is of.
