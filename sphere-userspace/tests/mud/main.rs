@@ -3,49 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod files;
+#[path = "../support/imported.rs"]
+mod imported;
 mod round_trip;
 
 use std::path::{Path, PathBuf};
 
-use sphere_userspace::import::Imported;
-use sphere_userspace::policy::{Diagnostic, PolicyErrors};
-use sphere_userspace::render::write_imported;
+use imported::{check, each, lines, said};
 
 /// Where files of these tests are.
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/import/mud")
-}
-
-/// The lines for a policy.
-fn lines(imported: &Imported) -> String {
-    let mut output = Vec::new();
-    write_imported(&mut output, imported).unwrap();
-    String::from_utf8(output).unwrap()
-}
-
-/// Everything that an import says: lines, then findings.
-fn said(imported: Result<&Imported, &PolicyErrors>) -> String {
-    let (mut text, found) = match imported {
-        Ok(imported) => (lines(imported), imported.warnings.as_slice()),
-        Err(errors) => (format!("nothing is imported: {}\n", errors.summary()), errors.diagnostics()),
-    };
-    for found in found {
-        text += &format!("\n{}\n", found.render());
-    }
-    text
-}
-
-/// The findings in a line each.
-fn each(found: &[Diagnostic]) -> Vec<String> {
-    found.iter().map(ToString::to_string).collect()
-}
-
-/// Compares a text with a file; `SPHERE_WRITE_SNAPSHOTS=1 cargo test` writes it anew.
-#[track_caller]
-fn check(path: &Path, text: &str) {
-    if std::env::var_os("SPHERE_WRITE_SNAPSHOTS").is_some() {
-        std::fs::write(path, text).unwrap();
-    }
-    let kept = std::fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(text, kept, "{} differs from what is kept", path.display());
 }

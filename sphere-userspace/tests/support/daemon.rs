@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -18,8 +19,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// A policy for one port and one group; `more` is added at the end.
 pub(crate) fn policy(interface: &str, more: &str) -> String {
     // Not where a gateway on this machine keeps its policies.
-    let history = std::env::temp_dir().join(format!("sphere-policies-{}", std::process::id()));
-    let history = history.display();
+    static HISTORY: OnceLock<PathBuf> = OnceLock::new();
+    let history = HISTORY.get_or_init(|| scratch("policies")).display();
     format!(
         "version = 1\n\
          [daemon]\nhistory = \"{history}\"\n\
